@@ -1,0 +1,55 @@
+/**
+ * What happens inside a log that an operator may want to know, as one union by `type`. Listeners
+ * are called synchronously; one that throws is reported through `process.emitWarning` and disturbs
+ * nothing.
+ */
+import type { PartitionState, RecoveryReport } from './types.ts'
+
+interface OfPartition {
+  readonly topic: string
+  readonly partition: number
+}
+
+/** Every event of a log. */
+export type LogEvent =
+  | { readonly type: 'recovered'; readonly report: RecoveryReport }
+  | {
+      readonly type: 'topicCreated'
+      readonly topic: string
+      readonly id: string
+      readonly partitions: number
+    }
+  | { readonly type: 'topicDeleted'; readonly topic: string; readonly id: string }
+  | { readonly type: 'partitionsAdded'; readonly topic: string; readonly partitions: number }
+  | { readonly type: 'configured'; readonly topic: string; readonly keys: readonly string[] }
+  | ({
+      readonly type: 'segmentSealed'
+      readonly baseOffset: number
+      readonly nextOffset: number
+      readonly sizeBytes: number
+    } & OfPartition)
+  | ({ readonly type: 'flushFailed'; readonly error: Error } & OfPartition)
+  | ({ readonly type: 'diskFull'; readonly error: Error } & OfPartition)
+  | ({
+      readonly type: 'partitionStateChanged'
+      readonly state: PartitionState
+      readonly error?: Error | undefined
+    } & OfPartition)
+  | { readonly type: 'stateChanged'; readonly state: 'ok' | 'low' | 'read-only' | 'closed' }
+  | ({
+      readonly type: 'corruption'
+      readonly from: number
+      readonly to: number
+      readonly path: string
+      readonly position: number
+      readonly reason: string
+    } & OfPartition)
+  | ({
+      readonly type: 'tailCut'
+      readonly cutBytes: number
+      readonly quarantinedBytes: number
+      readonly cutBatches: number
+      readonly from: number
+      readonly to: number
+    } & OfPartition)
+  | { readonly type: 'backgroundFailed'; readonly what: string; readonly error: Error }

@@ -1,0 +1,440 @@
+/// <reference types="node" preserve="true" />
+/**
+ * The types that users hold. Offsets are numbers, ends are exclusive, times are milliseconds since
+ * the epoch, sizes are bytes; -1 means no limit, as in Kafka.
+ */
+import type { Clock } from './clock.ts'
+import type { LogEvent } from './events.ts'
+import type { Files, LockKind } from './files/files.ts'
+
+/** Logical number of a record in its partition; never a byte position. Exact up to 2^53. */
+export type Offset = number
+
+/** What may be given where bytes are meant; strings are written as UTF-8. */
+export type Bytes = Buffer | Uint8Array | string
+
+/** What may be given where `T` is read. */
+export type Input<T> = T extends Buffer ? Bytes : T
+
+/**
+ * When an append resolves. `durable`: fsynced, survives power loss. `written`: in the operating
+ * system's hands, survives the end of this process. `queued`: accepted, survives nothing yet.
+ */
+export type Acks = 'durable' | 'written' | 'queued'
+
+/** Where to start reading; `{ last: n }` is the last n records of a partition. */
+export type From =
+  | Offset
+  | 'earliest'
+  | 'latest'
+  | { readonly timestamp: number | Date }
+  | { readonly last: number }
+
+/** Where to start reading a topic: one rule for all partitions, or an offset for each. */
+export type TopicFrom = From | { readonly offsets: Readonly<Record<number, Offset>> }
+
+/** Compression of a record batch. `gzip` is built in, the others need an optional package. */
+export type CompressionType = 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
+
+/** Turns keys or values into bytes and back. */
+export interface Serde<T> {
+  serialize(value: T): Bytes
+  /** May throw: the reader sees a `DeserializationError` with the bytes. */
+  deserialize(bytes: Buffer): T
+}
+
+/** Headers as they are given: an object, or ordered pairs when a name repeats. */
+export type HeadersInput =
+  | Readonly<Record<string, Bytes | null>>
+  | readonly (readonly [string, Bytes | null])[]
+
+/** A record to be appended. Key, value and headers are copied before the call returns. */
+export interface RecordInput<K = Buffer, V = Buffer> {
+  /** Absent or null: no key. */
+  readonly key?: Input<K> | null | undefined
+  /** Required; null is a tombstone. `undefined` is a TypeError. */
+  readonly value: Input<V> | null
+  readonly headers?: HeadersInput | undefined
+  /** @default the time of the call */
+  readonly timestamp?: number | Date | undefined
+  /** `topic.append` only: goes past the partitioner. */
+  readonly partition?: number | undefined
+}
+
+/** Options of one append. */
+export interface AppendOptions {
+  /** @default the topic's `acks` */
+  readonly acks?: Acks | undefined
+  /** How long to wait for room in the queue, in ms; -1 for ever. @default the log's `maxBlockMs` */
+  readonly maxBlockMs?: number | undefined
+  /** Takes the append back as long as it is not accepted; later it is not heard. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Where the records of one call ended up; of this call's own records, also where a batch was shared. */
+export interface AppendResult {
+  readonly topic: string
+  readonly partition: number
+  readonly baseOffset: Offset
+  readonly nextOffset: Offset
+  /** Timestamp of the first record. */
+  readonly timestamp: number
+  /** (leader epoch, offset) is unique for everything that reached the disk. */
+  readonly leaderEpoch: number
+}
+
+/** How far `appendFrom` has come. */
+export interface AppendProgress {
+  readonly records: number
+  readonly bytes: number
+}
+
+/** Configuration of a topic, in Kafka's words. Absent keys fall back to the log's `topicDefaults`, then to the built-in default. */
+export interface TopicConfig {
+  /** @default 'durable' */
+  readonly acks?: Acks | undefined
+  /** A flush starts when this many records are un-flushed; 1 is group commit. @default 1 */
+  readonly flushRecords?: number | undefined
+  /** A flush starts this long after the oldest un-flushed record, in ms. @default 1000 where flushRecords or flushBytes is set, else -1 */
+  readonly flushMs?: number | undefined
+  /** A flush starts when this many bytes are un-flushed. @default -1 */
+  readonly flushBytes?: number | undefined
+  /** Largest encoded batch, Kafka's max.message.bytes. @default 1048588 (1 MiB + 12) */
+  readonly maxBatchBytes?: number | undefined
+  /** @default 'none' */
+  readonly compressionType?: CompressionType | undefined
+  /** `append` stamps records with the time of the append. @default 'create' */
+  readonly timestampType?: 'create' | 'append' | undefined
+  /** Records whose timestamp lies further ahead are refused; -1: never. @default -1 */
+  readonly timestampAfterMaxMs?: number | undefined
+  /** Size at which a segment rolls. @default 134217728 (128 MiB) */
+  readonly segmentBytes?: number | undefined
+  /** Age at which a segment rolls, also when nothing is appended; -1: never. @default 604800000 (7 days) */
+  readonly segmentMs?: number | undefined
+  /** Bytes of log between two entries of the sparse indexes. @default 4096 */
+  readonly indexIntervalBytes?: number | undefined
+}
+
+/** Options of `log.topic()`: stored configuration, and what belongs to the handle only. */
+export interface TopicOptions<K = Buffer, V = Buffer> extends TopicConfig {
+  /** @default 1 */
+  readonly partitions?: number | undefined
+  /** Create the topic when there is none. @default true */
+  readonly create?: boolean | undefined
+  /** Serde of the keys of this handle; never stored. */
+  readonly key?: Serde<K> | undefined
+  /** Serde of the values of this handle; never stored. */
+  readonly value?: Serde<V> | undefined
+  /** Chooses the partition of a record that names none. @default murmur2 of the key as Kafka's Java client has it, sticky without a key */
+  readonly partitioner?: Partitioner | undefined
+}
+
+/** Chooses a partition, `0 … partitionCount - 1`. */
+export type Partitioner = (
+  record: { readonly key: Buffer | null },
+  partitionCount: number,
+) => number
+
+/** Options of `openLog`. */
+export interface OpenOptions {
+  /** Open beside a writer of another process. @default false */
+  readonly readOnly?: boolean | undefined
+  /** How long to wait for the directory's lock, in ms; 0: `LockedError` at once. @default 0 */
+  readonly lockWaitMs?: number | undefined
+  /** Gives up opening. */
+  readonly signal?: AbortSignal | undefined
+  /** @default 'durable' */
+  readonly acks?: Acks | undefined
+  /** Defaults for the topics of this log; not stored, a topic's own configuration is. */
+  readonly topicDefaults?: TopicConfig | undefined
+  /** Bytes accepted and not yet written, log-wide, before appends wait. @default 16777216 (16 MiB) */
+  readonly maxQueuedBytes?: number | undefined
+  /** Bytes written and not yet flushed, log-wide, before appends wait. @default 134217728 (128 MiB) */
+  readonly maxUnflushedBytes?: number | undefined
+  /** How long an append waits for room, in ms; -1 for ever. @default 60000 */
+  readonly maxBlockMs?: number | undefined
+  /** File handles kept open at most. @default 128 */
+  readonly maxOpenFiles?: number | undefined
+  /** Partitions flushed at the same time. @default libuv's pool size − 2, at least 1 */
+  readonly maxParallelFlushes?: number | undefined
+  /** How often idle segments are looked at for `segmentMs`, in ms; -1: never. @default 300000 (5 min) */
+  readonly sweepIntervalMs?: number | undefined
+  /** How many bytes of cut tails are kept in `.quarantined` files per partition. @default 67108864 (64 MiB) */
+  readonly quarantineBytes?: number | undefined
+  /** Hears events from the first moment, also those of opening itself. */
+  readonly onEvent?: ((event: LogEvent) => void) | undefined
+  /** Where the log lies; `varve/testing` has others. @default the disk */
+  readonly files?: Files | undefined
+  /** @default the machine's clock */
+  readonly clock?: Clock | undefined
+}
+
+/** Options of `records()` and `batches()`. */
+export interface ReadOptions<F> {
+  /** Fixed when the reader is made. @default 'earliest' */
+  readonly from?: F | undefined
+  /** Wait at the end for more, instead of ending at the high watermark as it was at the call. @default false */
+  readonly live?: boolean | undefined
+  /** Rejects the pending read with `signal.reason`. */
+  readonly signal?: AbortSignal | undefined
+  /** Bytes read at once, and kept alive by any one record. @default 1048576 (1 MiB) */
+  readonly maxBytes?: number | undefined
+  /** @default true */
+  readonly checkCrcs?: boolean | undefined
+  /** What to do when the position is no longer, or not yet, in the log. @default 'error' */
+  readonly onOutOfRange?: 'error' | 'earliest' | 'latest' | undefined
+  /** `skip` goes on behind damage and reports it as an event. @default 'error' */
+  readonly onCorruption?: 'error' | 'skip' | undefined
+}
+
+/** Options of `partition.read()`. */
+export interface PartitionReadOptions {
+  readonly from: Offset
+  /** The first batch is returned even if it is larger. @default 1048576 (1 MiB) */
+  readonly maxBytes?: number | undefined
+  /** How long to wait when there is nothing yet, in ms. @default 0 */
+  readonly maxWaitMs?: number | undefined
+  readonly signal?: AbortSignal | undefined
+  /** @default true */
+  readonly checkCrcs?: boolean | undefined
+}
+
+/** What `partition.read()` found; `nextOffset` is where the next read goes on. */
+export interface PartitionReadResult<K = Buffer, V = Buffer> {
+  readonly batches: readonly RecordBatch<K, V>[]
+  readonly nextOffset: Offset
+  readonly highWatermark: Offset
+  readonly logStartOffset: Offset
+}
+
+/**
+ * A pull-based sequence. At most one `next()` is pending at a time; `for await` closes it. `position`
+ * lies behind what was yielded: partition to next offset, as `{ offsets: position }` takes it.
+ */
+export interface Reader<T> extends AsyncIterableIterator<T>, AsyncDisposable {
+  readonly position: Readonly<Record<number, Offset>>
+}
+
+/**
+ * A record read from the log: an object of its own, decoded when touched. Its Buffers are views
+ * that stay valid for ever, must not be modified, and keep the chunk they were read with (up to
+ * `maxBytes`) in memory; `detach()` gives a record with copies of its own.
+ */
+export interface LogRecord<K = Buffer, V = Buffer> {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: Offset
+  readonly timestamp: number
+  /** Decoded when touched. @throws {DeserializationError} when the serde refuses the bytes. */
+  readonly key: K | null
+  /** Decoded when touched. @throws {DeserializationError} when the serde refuses the bytes. */
+  readonly value: V | null
+  readonly keyBytes: Buffer | null
+  readonly valueBytes: Buffer | null
+  /** Size of the value in bytes without making a Buffer of it; -1 for a null value. */
+  readonly valueSizeBytes: number
+  readonly headers: readonly (readonly [string, Buffer | null])[]
+  /** The last header of that name. */
+  header(name: string): Buffer | null | undefined
+  detach(): LogRecord<K, V>
+  toJSON(): unknown
+}
+
+/** A record batch read from the log; iterating it decodes its records one after another. */
+export interface RecordBatch<K = Buffer, V = Buffer> extends Iterable<LogRecord<K, V>> {
+  readonly topic: string
+  readonly partition: number
+  readonly recordCount: number
+  readonly baseOffset: Offset
+  readonly nextOffset: Offset
+  readonly maxTimestamp: number
+  readonly leaderEpoch: number
+  /** Size of the batch as it lies in the log. */
+  readonly sizeBytes: number
+  readonly compressionType: CompressionType
+  toJSON(): unknown
+}
+
+/** How a partition fares. `damaged`: some records cannot be read, all else goes on. `failed`: appends are refused until `recover()`. */
+export type PartitionState = 'ok' | 'damaged' | 'failed'
+
+/** One partition: a totally ordered log. Calls may overlap; appends are ordered by arrival, reads never wait for appends. */
+export interface Partition<K = Buffer, V = Buffer> {
+  readonly topic: string
+  readonly id: number
+  readonly state: PartitionState
+  /** First offset still readable. */
+  readonly logStartOffset: Offset
+  /** Everything below is visible to readers. */
+  readonly highWatermark: Offset
+  /** Everything below is fsynced. */
+  readonly recoveryPoint: Offset
+  /** Everything below has been given to the operating system. */
+  readonly writtenOffset: Offset
+  /** Next offset to be assigned. */
+  readonly logEndOffset: Offset
+  readonly leaderEpoch: number
+  append(
+    records: RecordInput<K, V> | readonly RecordInput<K, V>[],
+    options?: AppendOptions & { readonly expectedOffset?: Offset | undefined },
+  ): Promise<AppendResult>
+  read(options: PartitionReadOptions): Promise<PartitionReadResult<K, V>>
+  records(options?: ReadOptions<From>): Reader<LogRecord<K, V>>
+  batches(options?: ReadOptions<From>): Reader<RecordBatch<K, V>>
+  /** Offset of the first record whose timestamp is at or after the given one; null when there is none. */
+  offsetForTimestamp(timestamp: number | Date): Promise<Offset | null>
+  flush(): Promise<void>
+  /** Takes a failed partition back into service: reads it again from the disk. */
+  recover(): Promise<void>
+}
+
+/** A topic: named partitions under one configuration. */
+export interface Topic<K = Buffer, V = Buffer> {
+  readonly name: string
+  /** Kafka's topic id: 22 characters of base64url. A topic created again has another one. */
+  readonly id: string
+  readonly partitions: readonly Partition<K, V>[]
+  partition(id: number): Partition<K, V>
+  append(record: RecordInput<K, V>, options?: AppendOptions): Promise<AppendResult>
+  append(
+    records: readonly RecordInput<K, V>[],
+    options?: AppendOptions,
+  ): Promise<readonly AppendResult[]>
+  appendFrom(
+    source: Iterable<RecordInput<K, V>> | AsyncIterable<RecordInput<K, V>>,
+    options?: AppendOptions & {
+      readonly onProgress?: ((sent: AppendProgress) => void) | undefined
+    },
+  ): Promise<readonly AppendResult[]>
+  records(options?: ReadOptions<TopicFrom>): Reader<LogRecord<K, V>>
+  batches(options?: ReadOptions<TopicFrom>): Reader<RecordBatch<K, V>>
+  /** Changes the stored configuration; null takes an override back. */
+  configure(config: { readonly [C in keyof TopicConfig]: TopicConfig[C] | null }): Promise<void>
+  addPartitions(total: number): Promise<void>
+  describe(): Promise<TopicDescription>
+  flush(): Promise<void>
+}
+
+/** An open log directory. */
+export interface Log extends AsyncDisposable {
+  readonly dir: string
+  readonly state: 'ok' | 'low' | 'read-only' | 'closed'
+  readonly recovery: RecoveryReport
+  readonly lockKind: LockKind
+  topic<K = Buffer, V = Buffer>(name: string, options?: TopicOptions<K, V>): Promise<Topic<K, V>>
+  createTopic<K = Buffer, V = Buffer>(
+    name: string,
+    options?: TopicOptions<K, V>,
+  ): Promise<Topic<K, V>>
+  deleteTopic(name: string): Promise<void>
+  topics(): Promise<readonly string[]>
+  describe(): Promise<LogDescription>
+  metrics(): Metrics
+  flush(): Promise<void>
+  /** Hears one type of event; returns the function that ends it. */
+  on<T extends LogEvent['type']>(
+    type: T,
+    listener: (event: Extract<LogEvent, { type: T }>) => void,
+  ): () => void
+  /** Ends live readers, flushes what was accepted, gives the directory up. Idempotent. */
+  close(options?: { readonly timeoutMs?: number | undefined }): Promise<void>
+}
+
+/** Where a configuration value comes from. */
+export type ConfigSource = 'topic' | 'log' | 'default'
+
+/** One partition in a description. */
+export interface PartitionDescription {
+  readonly partition: number
+  readonly dir: string
+  readonly state: PartitionState
+  readonly leaderEpoch: number
+  readonly logStartOffset: Offset
+  readonly highWatermark: Offset
+  readonly recoveryPoint: Offset
+  readonly writtenOffset: Offset
+  readonly logEndOffset: Offset
+  readonly segmentCount: number
+  readonly sizeBytes: number
+}
+
+/** A topic, its configuration with sources, its partitions. */
+export interface TopicDescription {
+  readonly name: string
+  readonly id: string
+  readonly config: {
+    readonly [C in keyof Required<TopicConfig>]: {
+      readonly value: NonNullable<TopicConfig[C]>
+      readonly source: ConfigSource
+    }
+  }
+  readonly partitions: readonly PartitionDescription[]
+}
+
+/** Everything in a log. */
+export interface LogDescription {
+  readonly dir: string
+  readonly state: Log['state']
+  readonly readOnly: boolean
+  readonly formatVersion: number
+  readonly lock: { readonly kind: LockKind; readonly reason: string }
+  readonly sizeBytes: number
+  readonly topics: readonly TopicDescription[]
+}
+
+/** What opening found and did in one partition. */
+export interface PartitionRecovery {
+  readonly topic: string
+  readonly partition: number
+  /** Offsets of the records above the recovery point that were kept: `[from, to)`. */
+  readonly keptFrom: Offset
+  readonly keptTo: Offset
+  readonly scannedBytes: number
+  /** Bytes of a torn tail that were cut, and how many of them went to a `.quarantined` file. */
+  readonly cutBytes: number
+  readonly quarantinedBytes: number
+  /** Whole batches behind the cut that went with it. */
+  readonly cutBatches: number
+  readonly damage: readonly {
+    readonly from: Offset
+    readonly to: Offset
+    readonly path: string
+    readonly reason: string
+  }[]
+}
+
+/** What opening the directory found and did. */
+export interface RecoveryReport {
+  /** The directory was closed cleanly, or is new: nothing had to be scanned. */
+  readonly clean: boolean
+  readonly durationMs: number
+  readonly partitions: readonly PartitionRecovery[]
+  /** Directories that the catalog did not know and that were adopted as topics, set aside, or removed. */
+  readonly adoptedTopics: readonly string[]
+  readonly strayDirectories: readonly string[]
+}
+
+/** A snapshot of counters and gauges; plain numbers, cheap to take. */
+export interface Metrics {
+  readonly appendedRecords: number
+  readonly appendedBytes: number
+  readonly rejectedAppends: number
+  readonly writes: number
+  readonly writtenBytes: number
+  readonly flushes: number
+  readonly failedFlushes: number
+  /** Flush latency in ms. */
+  readonly flushMs: { readonly p50: number; readonly p99: number; readonly max: number }
+  readonly reads: number
+  readonly readBytes: number
+  readonly queuedBytes: number
+  readonly unflushedBytes: number
+  readonly waitingAppends: number
+  readonly waitingBytes: number
+  readonly openFiles: number
+  readonly topics: number
+  readonly partitions: number
+  readonly failedPartitions: number
+  readonly segmentsRolled: number
+  readonly state: Log['state']
+}
