@@ -1,0 +1,78 @@
+/**
+ * What the handles of one topic share, and all that they know of the log behind them. The log keeps
+ * one such object per topic and changes it; any number of handles (`TopicHandle`, `PartitionHandle`,
+ * readers) look at it anew at every call and keep nothing of it.
+ */
+import type { Clock, EngineTime } from '../clock.ts'
+import type { LogError } from '../errors.ts'
+import type { Damage, PartitionConfig } from '../storage/environment.ts'
+import type { AppendRequest } from '../storage/partition-log.ts'
+import type { ReadablePartition } from '../storage/readable.ts'
+import type {
+  AppendResult,
+  Offset,
+  PartitionState,
+  RecordInput,
+  Topic,
+  TopicDescription,
+} from '../types.ts'
+
+/**
+ * One partition as handles see it: `PartitionLog` for the writer of a directory, something that
+ * follows another process's files for a reader of it.
+ */
+export interface PartitionAccess extends ReadablePartition {
+  readonly state: PartitionState
+  readonly leaderEpoch: number
+  readonly recoveryPoint: Offset
+  readonly writtenOffset: Offset
+  readonly logEndOffset: Offset
+  /** One batch. Rejects with `ReadOnlyError` where this process is not the writer. */
+  append(
+    records: RecordInput<unknown, unknown> | readonly RecordInput<unknown, unknown>[],
+    request: AppendRequest,
+  ): Promise<AppendResult>
+  /** Makes durable what was appended before the call. */
+  flush(): Promise<void>
+}
+
+/** A live reader, as far as closing the log is concerned. */
+export interface LiveReader {
+  /** Ends the reader normally: its pending and every later `next()` is done. Idempotent, never throws. */
+  end(): void
+}
+
+/** New values of a topic's configuration; null takes an override back. */
+export type ConfigChange = Parameters<Topic['configure']>[0]
+
+/** The shared object of one topic. */
+export interface TopicState {
+  readonly name: string
+  /** 22 characters of base64url. */
+  readonly id: string
+  /** By partition id. Grows when partitions are added; an element is replaced when it is recovered. */
+  readonly partitions: readonly PartitionAccess[]
+  /** The resolved configuration; another object after every change. */
+  readonly config: PartitionConfig
+  /** The log's `maxBlockMs`. */
+  readonly maxBlockMs: number
+  readonly clock: Clock
+  readonly time: EngineTime
+  /** False once the log is closed or closing, or the topic is deleted. */
+  readonly isUsable: boolean
+  /** Why it is not usable, as a new error each time: `ClosedError` or `UnknownTopicOrPartitionError`. */
+  refusal(): LogError
+  /** The live readers of this topic; `log.close()` ends every one of them before it closes partitions. */
+  readonly readers: Set<LiveReader>
+  /** Calls back after partitions were appended to `partitions`; returns the function that ends it. */
+  onPartitionsAdded(callback: () => void): () => void
+  /** A reader with `onCorruption: 'skip'` goes on behind this. */
+  emitCorruption(partition: number, damage: Damage): void
+  configure(config: ConfigChange): Promise<void>
+  addPartitions(total: number): Promise<void>
+  describe(): Promise<TopicDescription>
+  /** Flushes every partition; rejects with the first failure after all have settled. */
+  flush(): Promise<void>
+  /** Takes a failed partition back into service. */
+  recover(partition: number): Promise<void>
+}
