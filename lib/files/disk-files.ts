@@ -1,0 +1,256 @@
+import * as fs from 'node:fs'
+
+import { lockDirectory } from './directory-lock.ts'
+import { errnoCode, errnoError } from './errno.ts'
+import type {
+  DirectoryEntry,
+  DirectoryLock,
+  DiskSpace,
+  FileStat,
+  Files,
+  OpenFile,
+  OpenMode,
+} from './files.ts'
+
+/**
+ * The file systems of this machine. Descriptors are plain numbers and callbacks are wrapped by hand:
+ * a `FileHandle` costs more per call and closes itself when it is collected.
+ */
+export const diskFiles: Files = {
+  kind: 'disk',
+
+  open(path: string, mode: OpenMode): OpenFile {
+    return new DiskFile(path, fs.openSync(path, openFlags[mode], 0o666))
+  },
+
+  readFile(path: string): Buffer | null {
+    try {
+      return fs.readFileSync(path)
+    } catch (error) {
+      if (isNothingThere(error)) return null
+      throw error
+    }
+  },
+
+  list(dir: string): readonly DirectoryEntry[] {
+    return fs.readdirSync(dir, { withFileTypes: true }).map(entry => ({
+      name: entry.name,
+      isDirectory: entry.isSymbolicLink()
+        ? (diskFiles.stat(`${dir}/${entry.name}`)?.isDirectory ?? false)
+        : entry.isDirectory(),
+    }))
+  },
+
+  stat(path: string): FileStat | null {
+    try {
+      const found = fs.statSync(path)
+      return {
+        sizeBytes: found.size,
+        isDirectory: found.isDirectory(),
+        modifiedMs: found.mtimeMs,
+      }
+    } catch (error) {
+      if (isNothingThere(error)) return null
+      throw error
+    }
+  },
+
+  makeDirectory(path: string): void {
+    fs.mkdirSync(path)
+  },
+
+  rename(from: string, to: string): void {
+    fs.renameSync(from, to)
+  },
+
+  link(from: string, to: string): void {
+    fs.linkSync(from, to)
+  },
+
+  remove(path: string): Promise<void> {
+    return settled(done => fs.unlink(path, done))
+  },
+
+  removeDirectory(path: string): void {
+    fs.rmdirSync(path)
+  },
+
+  async syncDirectory(path: string): Promise<void> {
+    // Windows gives no handle of a directory that could be synced; NTFS journals its entries.
+    if (process.platform === 'win32') return
+    const fd = await value<number>(done =>
+      fs.open(path, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY, done),
+    )
+    try {
+      await settled(done => fs.fsync(fd, done))
+    } finally {
+      await settled(done => fs.close(fd, done))
+    }
+  },
+
+  async freeSpace(path: string): Promise<DiskSpace> {
+    const found = await value<fs.StatsFs>(done => fs.statfs(path, done))
+    return {
+      freeBytes: found.bavail * found.bsize,
+      totalBytes: found.blocks * found.bsize,
+    }
+  },
+
+  watch(dir: string, onChange: () => void): () => void {
+    const watcher = fs.watch(dir, { persistent: false }, () => onChange())
+    // The directory is gone or cannot be watched any longer: the caller looks and finds out.
+    watcher.on('error', () => {
+      watcher.close()
+      onChange()
+    })
+    return () => watcher.close()
+  },
+
+  lock(dir: string): Promise<DirectoryLock> {
+    return lockDirectory(dir)
+  },
+}
+
+/** Never O_APPEND: Linux would then ignore the position of a write. */
+const openFlags: Readonly<Record<OpenMode, number>> = {
+  read: fs.constants.O_RDONLY,
+  write: fs.constants.O_RDWR,
+  create: fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_EXCL,
+}
+
+/**
+ * Calls may overlap. A close waits for those in flight, because the kernel would give the number of
+ * the descriptor to the next open while they still use it.
+ */
+class DiskFile implements OpenFile {
+  readonly path: string
+  readonly #fd: number
+  #isOpen = true
+  #inFlight = 0
+
+  constructor(path: string, fd: number) {
+    this.path = path
+    this.#fd = fd
+  }
+
+  async read(buffer: Buffer, position: number): Promise<number> {
+    let done = 0
+    while (done < buffer.length) {
+      const count = await this.#pending<number>('read', settle =>
+        fs.read(this.#fd, buffer, done, buffer.length - done, position + done, settle),
+      )
+      if (count === 0) break
+      done += count
+    }
+    return done
+  }
+
+  readSync(buffer: Buffer, position: number): number {
+    this.#assertOpen('read')
+    try {
+      let done = 0
+      while (done < buffer.length) {
+        const count = fs.readSync(this.#fd, buffer, done, buffer.length - done, position + done)
+        if (count === 0) break
+        done += count
+      }
+      return done
+    } catch (error) {
+      throw this.#withPath(error)
+    }
+  }
+
+  write(buffer: Buffer, position: number): Promise<number> {
+    return this.#pending<number>('write', settle =>
+      fs.write(this.#fd, buffer, 0, buffer.length, position, settle),
+    )
+  }
+
+  writeSync(buffer: Buffer, position: number): number {
+    this.#assertOpen('write')
+    try {
+      return fs.writeSync(this.#fd, buffer, 0, buffer.length, position)
+    } catch (error) {
+      throw this.#withPath(error)
+    }
+  }
+
+  async syncData(): Promise<void> {
+    await this.#pending<null>('fdatasync', settle =>
+      fs.fdatasync(this.#fd, error => settle(error, null)),
+    )
+  }
+
+  truncate(sizeBytes: number): void {
+    this.#assertOpen('ftruncate')
+    try {
+      fs.ftruncateSync(this.#fd, sizeBytes)
+    } catch (error) {
+      throw this.#withPath(error)
+    }
+  }
+
+  sizeBytes(): number {
+    this.#assertOpen('fstat')
+    return fs.fstatSync(this.#fd).size
+  }
+
+  close(): void {
+    if (!this.#isOpen) return
+    this.#isOpen = false
+    if (this.#inFlight === 0) fs.closeSync(this.#fd)
+  }
+
+  #pending<T>(syscall: string, start: (settle: Settle<T>) => void): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#assertOpen(syscall)
+      this.#inFlight++
+      start((error, result) => {
+        this.#inFlight--
+        if (!this.#isOpen && this.#inFlight === 0) this.#closeLate()
+        if (error === null) resolve(result)
+        else reject(this.#withPath(error))
+      })
+    })
+  }
+
+  /** A failure says nothing that a sync has not said, and there is nobody left to tell. */
+  #closeLate(): void {
+    fs.close(this.#fd, () => {})
+  }
+
+  #assertOpen(syscall: string): void {
+    if (!this.#isOpen) throw errnoError('EBADF', { syscall, path: this.path })
+  }
+
+  /** Calls on a descriptor fail without a path. */
+  #withPath(error: unknown): unknown {
+    const isErrno = errnoCode(error) !== undefined
+    return isErrno && error instanceof Error ? Object.assign(error, { path: this.path }) : error
+  }
+}
+
+type Settle<T> = (error: NodeJS.ErrnoException | null, result: T) => void
+
+function value<T>(start: (settle: Settle<T>) => void): Promise<T> {
+  return new Promise((resolve, reject) => {
+    start((error, result) => {
+      if (error === null) resolve(result)
+      else reject(error)
+    })
+  })
+}
+
+function settled(start: (settle: fs.NoParamCallback) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    start(error => {
+      if (error === null) resolve()
+      else reject(error)
+    })
+  })
+}
+
+function isNothingThere(error: unknown): boolean {
+  const code = errnoCode(error)
+  return code === 'ENOENT' || code === 'ENOTDIR'
+}
