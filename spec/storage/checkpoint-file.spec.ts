@@ -70,6 +70,7 @@ describe('parseCheckpoint', () => {
     ['a blank line in place of an entry', '0\n1\n\n'],
     ['a blank line at the end', '0\n1\na 0 7\n\n'],
     ['a last line that does not end', '0\n1\na 0 7'],
+    ['a line too many that does not end', '0\n1\na 0 7\nb 0 8'],
   ] as const) {
     it(`${what} → null`, () => {
       assert.equal(parseCheckpoint(text), null)

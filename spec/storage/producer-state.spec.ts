@@ -281,6 +281,13 @@ describe('ProducerState.snapshot', () => {
     assert.equal(ProducerState.load(bytes)?.isEmpty, true)
   })
 
+  it('producers in any order → lowest id first', () => {
+    const state = new ProducerState()
+    for (const producerId of [3, 1, 2]) state.replay(headerAt(producerId, { producerId }))
+    const ids = [0, 1, 2].map(index => state.snapshot().readBigInt64BE(10 + index * 46))
+    assert.deepEqual(ids, [1n, 2n, 3n])
+  })
+
   it('batches that are not durable → not in it', () => {
     const state = stateAfter([0, 1, 2])
     state.commit(1)
