@@ -5,8 +5,8 @@
  */
 import type { Clock, EngineTime } from '../clock.ts'
 import type { LogError } from '../errors.ts'
+import type { AppendRequest } from '../storage/append-request.ts'
 import type { Damage, PartitionConfig } from '../storage/environment.ts'
-import type { AppendRequest } from '../storage/partition-log.ts'
 import type { ReadablePartition } from '../storage/readable.ts'
 import type {
   AppendResult,
@@ -56,6 +56,8 @@ export interface TopicState {
   readonly config: PartitionConfig
   /** The log's `maxBlockMs`. */
   readonly maxBlockMs: number
+  /** The log's `maxQueuedBytes`. */
+  readonly maxQueuedBytes: number
   readonly clock: Clock
   readonly time: EngineTime
   /** False once the log is closed or closing, or the topic is deleted. */
