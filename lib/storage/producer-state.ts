@@ -211,7 +211,8 @@ export class ProducerState {
   replay(batch: ReplayedBatch): void {
     assert.equal(this.#pending.length, 0, 'nothing is replayed behind batches that are not durable')
     this.#committedOffset = Math.max(this.#committedOffset, batch.nextOffset)
-    const { producerId, producerEpoch, baseOffset, maxTimestamp, isTransactional } = batch
+    const { producerId, producerEpoch, baseSequence, baseOffset, nextOffset } = batch
+    const timestamp = batch.maxTimestamp
     if (producerId < 0) return
     const before = this.#producers?.get(producerId)
     if (batch.isControl) {
@@ -219,14 +220,15 @@ export class ProducerState {
       this.#put(producerId, {
         epoch: producerEpoch,
         batches,
-        timestamp: maxTimestamp,
+        timestamp,
         coordinatorEpoch: before?.coordinatorEpoch ?? none,
         currentTxnFirstOffset: none,
       })
       return
     }
-    const after = withBatch(before, { ...batch, timestamp: maxTimestamp })
-    const opensTxn = isTransactional && after.currentTxnFirstOffset === none
+    const followed = { producerId, producerEpoch, baseSequence, baseOffset, nextOffset, timestamp }
+    const after = withBatch(before, followed)
+    const opensTxn = batch.isTransactional && after.currentTxnFirstOffset === none
     this.#put(producerId, opensTxn ? { ...after, currentTxnFirstOffset: baseOffset } : after)
   }
 
