@@ -125,6 +125,15 @@ describe('hiddenInputs', () => {
   })
 })
 
+describe('hiddenInputs of a file with an exception', () => {
+  it('lets that one use be and finds every other', () => {
+    const text = 'Math.random()\nDate.now()\n'
+    assert.deepEqual(hiddenInputs([parseSource('lib/files/faulty-files.ts', text)]), [
+      'lib/files/faulty-files.ts:2: Date.now comes from a Clock or a seed',
+    ])
+  })
+})
+
 describe('defaultExports', () => {
   it('finds both ways to write one', () => {
     assert.equal(count(defaultExports, 'lib/log/a.ts', 'export default class A {}'), 1)
