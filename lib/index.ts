@@ -47,6 +47,8 @@ export type {
   OpenFile,
   OpenMode,
 } from './files/files.ts'
+export type { StandardIssue, StandardResult, StandardSchema } from './record/serde.ts'
+export { serde } from './record/serde.ts'
 export type {
   Acks,
   AppendOptions,
