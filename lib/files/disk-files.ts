@@ -214,9 +214,12 @@ class DiskFile implements OpenFile {
     })
   }
 
-  /** A failure says nothing that a sync has not said, and there is nobody left to tell. */
   #closeLate(): void {
-    fs.close(this.#fd, () => {})
+    try {
+      fs.closeSync(this.#fd)
+    } catch {
+      // Nobody is left to tell, and what matters of it a sync has said.
+    }
   }
 
   #assertOpen(syscall: string): void {
