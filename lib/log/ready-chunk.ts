@@ -1,11 +1,8 @@
 /** A chunk of the log made ready to be shown: batches decompressed, markers of transactions left out. */
 import { BatchView, type RecordContext } from '../record/batch-reader.ts'
-import { decompressRecords } from '../record/codecs.ts'
+import { decompressRecords, maxDecompressedBytes } from '../record/codecs.ts'
 import type { LogChunk } from '../storage/readable.ts'
 import type { Offset } from '../types.ts'
-
-/** What one batch may grow to when it is decompressed, in bytes: a small batch must not fill the memory. */
-export const decompressedBytesMax: number = 256 * 1024 * 1024
 
 /** Batches of one partition in offset order, ready to be iterated. */
 export interface ReadyChunk {
@@ -57,8 +54,9 @@ async function decompressed(
 ): Promise<BatchView<unknown, unknown>> {
   const bytes = chunk.buffer.subarray(position, position + batch.sizeBytes)
   const records = await decompressRecords(bytes, {
-    maxBytes: decompressedBytesMax,
+    maxBytes: maxDecompressedBytes,
     path: chunk.path,
+    position: chunk.filePosition + position,
   })
   return new BatchView<unknown, unknown>(context, { buffer: chunk.buffer, position, records })
 }
