@@ -8,9 +8,11 @@
  * be hit by a Ctrl-C meant for us.
  */
 
+import type { SpawnSyncReturns } from 'node:child_process'
 import { spawnSync } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs'
 
+import { errnoCode } from './errno.ts'
 import { loadNative, nativeFailure } from './natives.ts'
 
 /** The two ways to a flock; both lock the same thing and exclude each other. */
@@ -98,18 +100,24 @@ function byAddon(fd: number, flockSync: FlockSync): Locking {
     flockSync(fd, 'exnb')
     return 'held'
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined
+    const code = errnoCode(error)
     if (code === 'EAGAIN' || code === 'EWOULDBLOCK') return 'busy'
-    return { unavailable: `flock by fs-ext does not work on this file: ${String(code ?? error)}` }
+    return { unavailable: `flock by fs-ext does not work on this file: ${code ?? String(error)}` }
   }
 }
 
 function byProgram(fd: number): Locking {
-  const result = spawnSync('flock', ['-n', '3'], {
-    stdio: ['ignore', 'ignore', 'pipe', fd],
-    timeout: programTimeoutMs,
-    windowsHide: true,
-  })
+  let result: SpawnSyncReturns<Buffer>
+  try {
+    result = spawnSync('flock', ['-n', '3'], {
+      stdio: ['ignore', 'ignore', 'pipe', fd],
+      timeout: programTimeoutMs,
+      windowsHide: true,
+    })
+  } catch (error) {
+    // Node's permission model throws where a missing program is only reported.
+    return { unavailable: `no flock program (${errnoCode(error) ?? String(error)})` }
+  }
   if (result.error !== undefined)
     return { unavailable: `no flock program (${result.error.message})` }
   if (result.status === 0) return 'held'

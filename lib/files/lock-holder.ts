@@ -11,6 +11,8 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { hostname } from 'node:os'
 
+import { errnoCode } from './errno.ts'
+
 /** What identifies a thread of a process; a text is empty when the fact is not known. */
 export interface Holder {
   readonly pid: number
@@ -117,7 +119,7 @@ function exists(pid: number): boolean {
     process.kill(pid, 0)
     return true
   } catch (error) {
-    return !(error instanceof Error && 'code' in error && error.code === 'ESRCH')
+    return errnoCode(error) !== 'ESRCH'
   }
 }
 
@@ -156,8 +158,7 @@ function unlessHidden<T>(read: () => T): T | null {
   try {
     return read()
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined
-    if (typeof code === 'string' && hiddenCodes.has(code)) return null
+    if (hiddenCodes.has(errnoCode(error) ?? '')) return null
     throw error
   }
 }

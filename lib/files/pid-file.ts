@@ -34,6 +34,7 @@ import { join } from 'node:path'
 import { systemClock } from '../clock.ts'
 import type { LockHolder } from '../errors.ts'
 import { LockedError } from '../errors.ts'
+import { errnoCode } from './errno.ts'
 import type { LockKind } from './files.ts'
 import type { Fate, Holder } from './lock-holder.ts'
 import { currentHolder, fateOf } from './lock-holder.ts'
@@ -176,7 +177,7 @@ function publish(name: string, record: PidRecord, path: string): boolean {
     linkSync(temporary, name)
     return true
   } catch (error) {
-    const code = codeOf(error)
+    const code = errnoCode(error) ?? ''
     if (code === 'EEXIST' || code === 'ENOENT') return false
     if (!noLinkCodes.has(code)) throw error
     return publishWithoutLinks(name, record)
@@ -190,7 +191,7 @@ function publishWithoutLinks(name: string, record: PidRecord): boolean {
     writeNew(name, `${JSON.stringify(record)}\n`)
     return true
   } catch (error) {
-    if (codeOf(error) === 'EEXIST') return false
+    if (errnoCode(error) === 'EEXIST') return false
     throw error
   }
 }
@@ -203,7 +204,7 @@ function hasHardLinks(dir: string, own: PidRecord): boolean {
     linkSync(temporary, `${temporary}-link`)
     return true
   } catch (error) {
-    const code = codeOf(error)
+    const code = errnoCode(error) ?? ''
     if (code === 'ENOENT' || noLinkCodes.has(code)) return false
     throw error
   } finally {
@@ -239,7 +240,7 @@ function find(path: string): Found | null {
   try {
     fd = openSync(path, 'r')
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return null
+    if (errnoCode(error) === 'ENOENT') return null
     throw error
   }
   try {
@@ -297,10 +298,6 @@ function removeIfThere(path: string): void {
   try {
     unlinkSync(path)
   } catch (error) {
-    if (codeOf(error) !== 'ENOENT') throw error
+    if (errnoCode(error) !== 'ENOENT') throw error
   }
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : ''
 }
