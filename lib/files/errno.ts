@@ -1,6 +1,9 @@
 import { constants } from 'node:os'
 import { getSystemErrorMap } from 'node:util'
 
+/** Kept, because Node makes a new map at each call. */
+let systemErrors: ReadonlyMap<number, [string, string]> | undefined
+
 /** What an errno error says beside its code. */
 export interface ErrnoFacts {
   /** The call that failed, as Node names it: `open`, `write`, `fdatasync`, … */
@@ -16,7 +19,8 @@ export interface ErrnoFacts {
 export function errnoError(code: string, facts: ErrnoFacts): NodeJS.ErrnoException {
   const known: Readonly<Record<string, number>> = constants.errno
   const number = known[code]
-  const text = number === undefined ? undefined : getSystemErrorMap().get(-number)?.[1]
+  systemErrors ??= getSystemErrorMap()
+  const text = number === undefined ? undefined : systemErrors.get(-number)?.[1]
   const path = facts.path === undefined ? '' : ` '${facts.path}'`
   const dest = facts.dest === undefined ? '' : ` -> '${facts.dest}'`
   const note = facts.note === undefined ? '' : ` (${facts.note})`
