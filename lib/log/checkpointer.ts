@@ -1,0 +1,214 @@
+/**
+ * The checkpoints of a log directory: up to where recovery may trust each partition.
+ *
+ * They may lag behind the partitions and never lead them. So a value is taken before the partition
+ * makes its indexes durable and before the file is written, and both happen off the path of the
+ * acknowledgements: when 64 MiB or one second of flushed data lie above the last checkpoint, at a
+ * roll and at close. `lower` brings them down before a partition is cut.
+ *
+ * `replication-offset-checkpoint` and `log-start-offset-checkpoint` are written for Kafka, which
+ * takes a partition without a line to have its high watermark, or log start, where its files say.
+ */
+import { join } from 'node:path'
+
+import type { Clock, Timer } from '../clock.ts'
+import type { Files } from '../files/files.ts'
+import { replaceFile } from '../storage/checkpoint-file.ts'
+import type { PartitionIdentity } from '../storage/environment.ts'
+import { formatOffsetCheckpoint } from '../storage/offset-checkpoints.ts'
+import { partitionDirName } from '../storage/topic-name.ts'
+import { forEachBounded } from './bounded.ts'
+import { fileNames, storageWait } from './directory-layout.ts'
+
+/** A partition as the checkpoints see it. */
+export interface CheckpointedPartition {
+  readonly identity: PartitionIdentity
+  readonly logStartOffset: number
+  readonly highWatermark: number
+  readonly recoveryPoint: number
+  /** Makes durable what recovery from the present recovery point needs. */
+  checkpoint(): Promise<void>
+}
+
+/** How much may be flushed above the last checkpoint. */
+const dueBytes = 64 * 1024 * 1024
+const dueMs = 1000
+
+/** Partitions that prepare for a checkpoint at the same time; each syncs a few small files. */
+const maxParallelPartitions = 2
+
+/** Tells the checkpoints what happens in one partition. */
+export interface CheckpointHandle {
+  /** A flush has moved the recovery point. */
+  flushed(flushedBytes: number): void
+}
+
+interface Entry {
+  readonly partition: CheckpointedPartition
+  /** Until the next flush the partition counts as no longer than this: it is being cut. */
+  ceiling: number
+  logStartOffset: number
+  highWatermark: number
+  recoveryPoint: number
+}
+
+/** The options of a `Checkpointer`. */
+export interface CheckpointerOptions {
+  readonly files: Files
+  readonly dir: string
+  readonly clock: Clock
+  /** Hears of checkpoints that could not be written; the next one tries again. */
+  readonly onFailure: (error: Error) => void
+}
+
+/** Writes the checkpoints of one log. Calls may overlap; one write runs at a time. */
+export class Checkpointer {
+  readonly #options: CheckpointerOptions
+  readonly #entries = new Map<string, Entry>()
+  /** What is known to be in each file, so that nothing is written to say the same again. */
+  readonly #written = new Map<string, string>()
+  #timer: Timer | null = null
+  #bytesAbove = 0
+  #isClosed = false
+  /** Ends with the last piece of work that was asked for. Never rejects. */
+  #tail: Promise<unknown> = Promise.resolve()
+  /** A write that was asked for and has not begun: later callers share it. */
+  #waitingWrite: Promise<void> | null = null
+
+  constructor(options: CheckpointerOptions) {
+    this.#options = options
+    for (const name of [fileNames.recoveryPoints, fileNames.logStarts, fileNames.highWatermarks]) {
+      const bytes = options.files.readFile(join(options.dir, name))
+      if (bytes !== null) this.#written.set(name, bytes.toString())
+    }
+  }
+
+  /** A partition whose present recovery point may be checkpointed; it replaces one of the same name. */
+  add(partition: CheckpointedPartition): CheckpointHandle {
+    const { topic, partition: id } = partition.identity
+    const entry = { partition, ceiling: Number.POSITIVE_INFINITY, ...offsetsOf(partition) }
+    this.#entries.set(partitionDirName(topic, id), entry)
+    return {
+      flushed: flushedBytes => {
+        entry.ceiling = Number.POSITIVE_INFINITY
+        this.#noteFlushed(flushedBytes)
+      },
+    }
+  }
+
+  /** The partition's line goes with the next write. */
+  remove(identity: PartitionIdentity): void {
+    this.#entries.delete(partitionDirName(identity.topic, identity.partition))
+  }
+
+  /** Starts a write that nobody waits for. */
+  writeSoon(): void {
+    if (this.#isClosed) return
+    this.write().catch((error: Error) => this.#options.onFailure(error))
+  }
+
+  /** Resolves when a checkpoint that was taken after this call is durable. */
+  write(): Promise<void> {
+    this.#waitingWrite ??= this.#inTurn(() => {
+      this.#waitingWrite = null
+      this.#timer?.cancel()
+      this.#timer = null
+      this.#bytesAbove = 0
+      return this.#takeAndWrite()
+    })
+    return this.#waitingWrite
+  }
+
+  /**
+   * Brings the partition's lines down to `offset` durably, before the log is cut there. They stay down
+   * until the partition's next flush, so nothing may be flushed between this call and the cut.
+   */
+  lower(identity: PartitionIdentity, offset: number): Promise<void> {
+    return this.#inTurn(async () => {
+      const entry = this.#entries.get(partitionDirName(identity.topic, identity.partition))
+      if (entry === undefined) return
+      entry.ceiling = offset
+      entry.recoveryPoint = Math.min(entry.recoveryPoint, offset)
+      entry.highWatermark = Math.min(entry.highWatermark, offset)
+      entry.logStartOffset = Math.min(entry.logStartOffset, offset)
+      await this.#writeFiles()
+    })
+  }
+
+  /** Ends the timer. What is under way goes on; `write` may still be called. */
+  close(): void {
+    this.#isClosed = true
+    this.#timer?.cancel()
+    this.#timer = null
+  }
+
+  #noteFlushed(flushedBytes: number): void {
+    this.#bytesAbove += flushedBytes
+    if (this.#bytesAbove >= dueBytes) this.writeSoon()
+    else this.#timer ??= this.#options.clock.setTimer(dueMs, () => this.writeSoon())
+  }
+
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const done = this.#tail.then(work)
+    this.#tail = done.catch(() => undefined)
+    return done
+  }
+
+  async #takeAndWrite(): Promise<void> {
+    const failures: unknown[] = []
+    await forEachBounded([...this.#entries.values()], maxParallelPartitions, async entry => {
+      const offsets = offsetsOf(entry.partition, entry.ceiling)
+      const isSame =
+        offsets.recoveryPoint === entry.recoveryPoint &&
+        offsets.highWatermark === entry.highWatermark &&
+        offsets.logStartOffset === entry.logStartOffset
+      if (isSame) return
+      try {
+        await entry.partition.checkpoint()
+        Object.assign(entry, offsets)
+      } catch (error) {
+        // Its old line stays true; those of the others can move on.
+        failures.push(error)
+      }
+    })
+    await this.#writeFiles()
+    if (failures.length > 0) throw failures[0]
+  }
+
+  async #writeFiles(): Promise<void> {
+    const { recoveryPoints, logStarts, highWatermarks } = fileNames
+    // The log start goes first: a recovery point below a known log start is taken up to it, while a
+    // log start below segments that are gone would look like damage.
+    await this.#replace(logStarts, entry => entry.logStartOffset || null)
+    await this.#replace(recoveryPoints, entry => entry.recoveryPoint)
+    await this.#replace(highWatermarks, entry => entry.highWatermark)
+  }
+
+  async #replace(name: string, offsetOf: (entry: Entry) => number | null): Promise<void> {
+    const { files, dir } = this.#options
+    const lines: { topic: string; partition: number; offset: number }[] = []
+    for (const entry of this.#entries.values()) {
+      const offset = offsetOf(entry)
+      if (offset !== null) lines.push({ ...entry.partition.identity, offset })
+    }
+    const text = formatOffsetCheckpoint(lines)
+    if (this.#written.get(name) === text) return
+    if (lines.length === 0 && !this.#written.has(name)) return
+    const path = join(dir, name)
+    // What a failed replacement leaves is not known.
+    this.#written.delete(name)
+    await storageWait(path, 'replace', () => replaceFile(files, path, text))
+    this.#written.set(name, text)
+  }
+}
+
+function offsetsOf(
+  partition: CheckpointedPartition,
+  ceiling: number = Number.POSITIVE_INFINITY,
+): Omit<Entry, 'partition' | 'ceiling'> {
+  return {
+    logStartOffset: Math.min(partition.logStartOffset, ceiling),
+    highWatermark: Math.min(partition.highWatermark, ceiling),
+    recoveryPoint: Math.min(partition.recoveryPoint, ceiling),
+  }
+}

@@ -1,0 +1,207 @@
+/** A partition that another process writes, as far as its slot says that it may be read. */
+import { join } from 'node:path'
+
+import { ReadOnlyError } from '../errors.ts'
+import type { Damage, PartitionIdentity, StorageEnvironment } from '../storage/environment.ts'
+import { HighWatermarkWaiters } from '../storage/high-watermark-waiters.ts'
+import type { ChunkRequest, LogChunk } from '../storage/readable.ts'
+import {
+  type ReadableSegment,
+  SegmentReader,
+  type SegmentSource,
+} from '../storage/segment-reader.ts'
+import { parseSegmentFile, segmentFileName } from '../storage/topic-name.ts'
+import type { AppendResult, PartitionState } from '../types.ts'
+import type { DescribedPartition } from './describe.ts'
+import { storageCall } from './directory-layout.ts'
+import type { SlotSource } from './visible-slots.ts'
+
+/** Tells whoever watches the directory that somebody waits. */
+export interface ForeignWatch {
+  /** Keeps the slots up to date until the returned function is called. */
+  follow(): () => void
+}
+
+/** Reads only; nothing here opens a file for writing. Calls may overlap. */
+export class ForeignPartition implements DescribedPartition {
+  readonly identity: PartitionIdentity
+  readonly dir: string
+  readonly #environment: StorageEnvironment
+  readonly #watch: ForeignWatch
+  readonly #segments: ForeignSegments
+  readonly #reader: SegmentReader
+  readonly #waiters: HighWatermarkWaiters
+  #visible: SlotSource
+  #isEnded = false
+
+  constructor(options: {
+    readonly environment: StorageEnvironment
+    readonly dir: string
+    readonly identity: PartitionIdentity
+    readonly watch: ForeignWatch
+    readonly visible: SlotSource
+  }) {
+    this.identity = options.identity
+    this.dir = options.dir
+    this.#environment = options.environment
+    this.#watch = options.watch
+    this.#visible = options.visible
+    this.#segments = new ForeignSegments(options.environment, options.dir)
+    this.#waiters = new HighWatermarkWaiters(options.environment.clock)
+    const { environment, dir, identity } = options
+    this.#reader = new SegmentReader(environment, { dir, identity, source: this.#segments })
+  }
+
+  /** What its own writer thinks of it is not known here; damage that was met is. */
+  get state(): PartitionState {
+    return this.damage.length > 0 ? 'damaged' : 'ok'
+  }
+
+  get damage(): readonly Damage[] {
+    return this.#segments.damage()
+  }
+
+  get leaderEpoch(): number {
+    return this.#visible.leaderEpoch
+  }
+
+  get logStartOffset(): number {
+    return this.#visible.logStartOffset
+  }
+
+  get highWatermark(): number {
+    return this.#visible.highWatermark
+  }
+
+  get recoveryPoint(): number {
+    return this.#visible.recoveryPoint
+  }
+
+  /** What lies above the recovery point is not known here. */
+  get writtenOffset(): number {
+    return this.#visible.recoveryPoint
+  }
+
+  /** What lies above the recovery point is not known here. */
+  get logEndOffset(): number {
+    return this.#visible.recoveryPoint
+  }
+
+  get segmentCount(): number {
+    return this.#segments.segments().length
+  }
+
+  get sizeBytes(): number {
+    const { files } = this.#environment
+    let sizeBytes = 0
+    for (const { baseOffset } of this.#segments.segments()) {
+      sizeBytes += files.stat(join(this.dir, segmentFileName(baseOffset, 'log')))?.sizeBytes ?? 0
+    }
+    return sizeBytes
+  }
+
+  /** The slot says something new. */
+  update(visible: SlotSource): void {
+    const isMoved = visible.highWatermark !== this.#visible.highWatermark
+    this.#visible = visible
+    if (!isMoved) return
+    this.#segments.outdate()
+    this.#waiters.reached(visible.highWatermark)
+  }
+
+  readChunk(request: ChunkRequest): Promise<LogChunk> {
+    return this.#reader.readChunk(request, this.#visible)
+  }
+
+  async whenAbove(offset: number, signal?: AbortSignal): Promise<void> {
+    if (this.#isEnded || this.highWatermark > offset || signal?.aborted === true) return
+    const unfollow = this.#watch.follow()
+    try {
+      // Following begins with a look at the slots, which may have said enough.
+      if (this.highWatermark <= offset && !this.#isEnded) await this.#waiters.wait(offset, signal)
+    } finally {
+      unfollow()
+    }
+  }
+
+  offsetForTimestamp(timestamp: number): Promise<number | null> {
+    return this.#reader.offsetForTimestamp(timestamp, this.#visible)
+  }
+
+  async offsetOfLast(count: number): Promise<number> {
+    return Math.max(this.logStartOffset, this.highWatermark - count)
+  }
+
+  async append(): Promise<AppendResult> {
+    throw new ReadOnlyError('append')
+  }
+
+  async flush(): Promise<void> {
+    throw new ReadOnlyError('flush')
+  }
+
+  /** The topic is gone, or the log is closed: those who wait stop waiting. */
+  end(): void {
+    this.#isEnded = true
+    this.#waiters.wakeAll()
+    this.#environment.handles.forgetAll(join(this.dir, '/'))
+  }
+}
+
+/** The segments as the directory lists them. */
+class ForeignSegments implements SegmentSource {
+  readonly #environment: StorageEnvironment
+  readonly #dir: string
+  readonly #damage: Damage[] = []
+  #listed: readonly ReadableSegment[] | null = null
+
+  constructor(environment: StorageEnvironment, dir: string) {
+    this.#environment = environment
+    this.#dir = dir
+  }
+
+  /** There may be more segments now. Without a new look a read would miss records, not only wait for them. */
+  outdate(): void {
+    this.#listed = null
+  }
+
+  segments(): readonly ReadableSegment[] {
+    this.#listed ??= this.#list()
+    return this.#listed
+  }
+
+  refresh(): boolean {
+    const before = this.#listed ?? []
+    this.#listed = this.#list()
+    const isSame = before.length === this.#listed.length
+    return (
+      !isSame ||
+      before.some((segment, index) => segment.baseOffset !== this.#listed?.[index]?.baseOffset)
+    )
+  }
+
+  damage(): readonly Damage[] {
+    return this.#damage
+  }
+
+  noteDamage(damage: Damage): void {
+    this.#damage.push(damage)
+  }
+
+  #list(): readonly ReadableSegment[] {
+    const entries = storageCall(this.#dir, 'list', () => this.#environment.files.list(this.#dir))
+    const baseOffsets: number[] = []
+    for (const { name } of entries) {
+      const file = parseSegmentFile(name)
+      if (file?.suffix === 'log') baseOffsets.push(file.baseOffset)
+    }
+    baseOffsets.sort((a, b) => a - b)
+    // The files may still be growing: they end where they end, below the high watermark with whole batches.
+    return baseOffsets.map((baseOffset, index) => ({
+      baseOffset,
+      nextOffset: baseOffsets[index + 1] ?? Number.POSITIVE_INFINITY,
+      endPosition: Number.POSITIVE_INFINITY,
+      indexes: null,
+    }))
+  }
+}

@@ -1,0 +1,158 @@
+/** One topic of a log that another process writes: what its handles share. */
+import type { Clock, EngineTime } from '../clock.ts'
+import {
+  ClosedError,
+  type LogError,
+  ReadOnlyError,
+  UnknownTopicOrPartitionError,
+} from '../errors.ts'
+import { resolveTopicConfig } from '../options.ts'
+import type { Damage, PartitionConfig } from '../storage/environment.ts'
+import type { TopicDescription } from '../types.ts'
+import { describeTopic } from './describe.ts'
+import { partitionPath } from './directory-layout.ts'
+import { ForeignPartition, type ForeignWatch } from './foreign-partition.ts'
+import type { Opening } from './opening.ts'
+import type { CatalogTopic } from './topic-catalog.ts'
+import type { LiveReader, TopicState } from './topic-state.ts'
+import type { SlotSource } from './visible-slots.ts'
+
+/** What a foreign topic knows of its log. */
+export interface ForeignOwner extends ForeignWatch {
+  readonly isOpen: boolean
+  /** Looks at the directory again. */
+  refresh(): void
+}
+
+/** The shared object of a topic's handles. */
+export class ForeignTopic implements TopicState {
+  readonly name: string
+  readonly id: string
+  readonly partitions: ForeignPartition[] = []
+  readonly readers: Set<LiveReader> = new Set()
+  readonly clock: Clock
+  readonly time: EngineTime
+  readonly maxBlockMs: number
+  readonly maxQueuedBytes: number
+  readonly #opening: Opening
+  readonly #owner: ForeignOwner
+  readonly #whenAdded = new Set<() => void>()
+  #resolved: ReturnType<typeof resolveTopicConfig>
+  #isGone = false
+
+  /** A topic without partitions; `update` adds them. */
+  constructor(topic: CatalogTopic, opening: Opening, owner: ForeignOwner) {
+    this.name = topic.name
+    this.id = topic.id
+    this.clock = opening.environment.clock
+    this.time = opening.environment.time
+    this.maxBlockMs = opening.options.maxBlockMs
+    this.maxQueuedBytes = opening.options.maxQueuedBytes
+    this.#opening = opening
+    this.#owner = owner
+    this.#resolved = this.#resolve(topic)
+  }
+
+  get config(): PartitionConfig {
+    return this.#resolved.config
+  }
+
+  get isUsable(): boolean {
+    return this.#owner.isOpen && !this.#isGone
+  }
+
+  refusal(): LogError {
+    return this.#isGone ? new UnknownTopicOrPartitionError(this.name) : new ClosedError()
+  }
+
+  onPartitionsAdded(callback: () => void): () => void {
+    this.#whenAdded.add(callback)
+    return () => {
+      this.#whenAdded.delete(callback)
+    }
+  }
+
+  emitCorruption(partition: number, damage: Damage): void {
+    const { from, to, path, position, reason } = damage
+    const of = { topic: this.name, partition }
+    this.#opening.events.emit({ type: 'corruption', ...of, from, to, path, position, reason })
+  }
+
+  async configure(): Promise<void> {
+    throw new ReadOnlyError(`configure topic ${this.name}`)
+  }
+
+  async addPartitions(): Promise<void> {
+    throw new ReadOnlyError(`add partitions to topic ${this.name}`)
+  }
+
+  async recover(): Promise<void> {
+    throw new ReadOnlyError(`recover a partition of topic ${this.name}`)
+  }
+
+  async flush(): Promise<void> {
+    throw new ReadOnlyError(`flush topic ${this.name}`)
+  }
+
+  async describe(): Promise<TopicDescription> {
+    if (!this.isUsable) throw this.refusal()
+    this.#owner.refresh()
+    return this.description()
+  }
+
+  /** What is known without another look. */
+  description(): TopicDescription {
+    const { name, id, partitions } = this
+    return describeTopic({ name, id, partitions, resolved: this.#resolved })
+  }
+
+  /** Takes in what catalog and slots say by now; `visible` is null for what they do not say. */
+  update(topic: CatalogTopic, visible: (partition: number) => VisibleRange | null): void {
+    this.#resolved = this.#resolve(topic)
+    for (const partition of this.partitions) {
+      const found = visible(partition.identity.partition)
+      // While a slot is being rewritten there is only the checkpoint, which lags: what the slot said
+      // last holds until it can be read again.
+      const isNews =
+        found !== null && (found.isSlot || found.highWatermark > partition.highWatermark)
+      if (isNews) partition.update(found)
+    }
+    const known = this.partitions.length
+    for (let partition = known; partition < topic.partitions; partition++) {
+      this.partitions.push(
+        new ForeignPartition({
+          environment: this.#opening.environment,
+          dir: partitionPath(this.#opening.path, this.name, partition),
+          identity: { topic: this.name, partition },
+          watch: this.#owner,
+          visible: visible(partition) ?? nothingVisible,
+        }),
+      )
+    }
+    if (topic.partitions > known) for (const callback of [...this.#whenAdded]) callback()
+  }
+
+  /** The topic was deleted, or the log is closed. */
+  end(isGone: boolean): void {
+    this.#isGone ||= isGone
+    for (const reader of [...this.readers]) reader.end()
+    for (const partition of this.partitions) partition.end()
+  }
+
+  #resolve(topic: CatalogTopic): ReturnType<typeof resolveTopicConfig> {
+    const { topicDefaults, acks } = this.#opening.options
+    return resolveTopicConfig(topic.config, topicDefaults, acks)
+  }
+}
+
+/** How far a partition may be read, and whether its slot says so. */
+export interface VisibleRange extends SlotSource {
+  readonly isSlot: boolean
+}
+
+const nothingVisible: SlotSource = {
+  leaderEpoch: 0,
+  logStartOffset: 0,
+  highWatermark: 0,
+  recoveryPoint: 0,
+}

@@ -1,0 +1,295 @@
+/** The log that this process writes, as users hold it. */
+import { join } from 'node:path'
+
+import type { Timer } from '../clock.ts'
+import {
+  ClosedError,
+  StorageError,
+  TopicMismatchError,
+  UnknownTopicOrPartitionError,
+} from '../errors.ts'
+import type { LogEvent } from '../events.ts'
+import type { DirectoryLock, LockKind } from '../files/files.ts'
+import { type CheckedTopicOptions, checkTopicOptions, topicConfigKeys } from '../options.ts'
+import { replaceFile } from '../storage/checkpoint-file.ts'
+import type { PartitionLog } from '../storage/partition-log.ts'
+import { checkTopicName } from '../storage/topic-name.ts'
+import type {
+  Log,
+  LogDescription,
+  Metrics,
+  RecoveryReport,
+  Topic,
+  TopicConfig,
+  TopicOptions,
+} from '../types.ts'
+import { firstFailure, forEachBounded } from './bounded.ts'
+import { checkMs, checkOptions } from './call-options.ts'
+import { metricsOf, totalSizeBytes } from './describe.ts'
+import { cleanMarkerContent, fileNames, storageWait } from './directory-layout.ts'
+import type { LogServices } from './log-services.ts'
+import type { OpenTopic } from './open-topic.ts'
+import { TopicHandle } from './topic.ts'
+import { formatVersion } from './topic-catalog.ts'
+import type { TopicChanges } from './topic-changes.ts'
+
+/** Partitions that are closed at the same time; each may flush and write a few small files. */
+const maxParallelCloses = 16
+
+/** What a log is made of. */
+export interface WritableLogOptions {
+  /** The directory as the caller named it. */
+  readonly name: string
+  readonly services: LogServices
+  readonly changes: TopicChanges
+  readonly lock: DirectoryLock
+  readonly recovery: RecoveryReport
+}
+
+/**
+ * An open log. Calls may overlap. It owns its topics, their live readers, the lock and every timer:
+ * `close()` ends them all, and none of them keeps the process alive.
+ */
+export class WritableLog implements Log {
+  readonly dir: string
+  readonly recovery: RecoveryReport
+  readonly #services: LogServices
+  readonly #changes: TopicChanges
+  readonly #lock: DirectoryLock
+  #sweepTimer: Timer | null = null
+  #closing: Promise<void> | null = null
+  /** The partition that was flushed last because handles were short. */
+  #pressureTurn = 0
+
+  constructor(options: WritableLogOptions) {
+    this.dir = options.name
+    this.recovery = options.recovery
+    this.#services = options.services
+    this.#changes = options.changes
+    this.#lock = options.lock
+    this.#services.environment.handles.onPressure(() => this.#relievePressure())
+    this.#scheduleSweep()
+  }
+
+  get state(): Log['state'] {
+    return this.#closing === null ? 'ok' : 'closed'
+  }
+
+  get lockKind(): LockKind {
+    return this.#lock.kind
+  }
+
+  async topic<K = Buffer, V = Buffer>(
+    name: string,
+    options?: TopicOptions<K, V>,
+  ): Promise<Topic<K, V>> {
+    this.#assertOpen()
+    const checked = checkTopicOptions(options)
+    checkNameType(name)
+    await this.#changes.whenNameIsQuiet(name)
+    this.#assertOpen()
+    const known = this.#changes.topics.get(name)
+    if (known !== undefined) await this.#adjust(known, checked)
+    else if (!checked.create) throw new UnknownTopicOrPartitionError(name)
+    return new TopicHandle(known ?? (await this.#create(name, checked)), checked)
+  }
+
+  async createTopic<K = Buffer, V = Buffer>(
+    name: string,
+    options?: TopicOptions<K, V>,
+  ): Promise<Topic<K, V>> {
+    this.#assertOpen()
+    const checked = checkTopicOptions(options)
+    checkNameType(name)
+    return new TopicHandle(await this.#create(name, checked), checked)
+  }
+
+  async deleteTopic(name: string): Promise<void> {
+    this.#assertOpen()
+    checkNameType(name)
+    await this.#changes.delete(name)
+  }
+
+  async topics(): Promise<readonly string[]> {
+    this.#assertOpen()
+    return [...this.#changes.topics.keys()].sort()
+  }
+
+  async describe(): Promise<LogDescription> {
+    this.#assertOpen()
+    const names = await this.topics()
+    const topics = names.flatMap(name => this.#changes.topics.get(name)?.description() ?? [])
+    return {
+      dir: this.dir,
+      state: this.state,
+      readOnly: false,
+      formatVersion,
+      lock: { kind: this.#lock.kind, reason: this.#lock.reason },
+      sizeBytes: totalSizeBytes(topics),
+      topics,
+    }
+  }
+
+  metrics(): Metrics {
+    return metricsOf(this.#services.environment, {
+      topics: this.#changes.topics.size,
+      partitions: this.#partitions(),
+      state: this.state,
+    })
+  }
+
+  async flush(): Promise<void> {
+    this.#assertOpen()
+    const failure = await firstFailure(this.#partitions().map(partition => partition.flush()))
+    if (failure !== null) throw failure
+  }
+
+  on<T extends LogEvent['type']>(
+    type: T,
+    listener: (event: Extract<LogEvent, { type: T }>) => void,
+  ): () => void {
+    return this.#services.events.on(type, listener)
+  }
+
+  /**
+   * Ends live readers, flushes everything accepted and gives the directory up. Idempotent: further
+   * calls get the same promise. Rejects with the first failure when something accepted could not be
+   * flushed; the lock is released all the same.
+   *
+   * After `timeoutMs` (-1, the default: no limit) it rejects with `StorageError`, and what is pending
+   * with it; the lock then goes as soon as the operating system has ended what it was given.
+   */
+  close(options?: { readonly timeoutMs?: number | undefined }): Promise<void> {
+    if (this.#closing !== null) return this.#closing
+    try {
+      checkOptions('close', options ?? {}, { timeoutMs: checkMs })
+    } catch (error) {
+      return Promise.reject(error)
+    }
+    this.#closing = this.#close(options?.timeoutMs ?? -1)
+    return this.#closing
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #create<K, V>(name: string, checked: CheckedTopicOptions<K, V>): Promise<OpenTopic> {
+    const { config, partitions } = checked
+    return await this.#changes.create({ name, config, partitions: partitions ?? 1 })
+  }
+
+  /** Applies what was given for a topic that is there. */
+  async #adjust<K, V>(topic: OpenTopic, checked: CheckedTopicOptions<K, V>): Promise<void> {
+    const { partitions, config } = checked
+    if (partitions !== null && partitions !== topic.partitions.length) {
+      throw new TopicMismatchError(topic.name, topic.partitions.length, partitions)
+    }
+    const known = this.#services.catalog.current.topics.get(topic.name)?.config ?? {}
+    const differs = (key: keyof TopicConfig) =>
+      config[key] !== undefined && config[key] !== known[key]
+    if (topicConfigKeys.some(differs)) await topic.configure(config)
+  }
+
+  #partitions(): readonly PartitionLog[] {
+    return [...this.#changes.topics.values()].flatMap(topic => topic.partitions)
+  }
+
+  #assertOpen(): void {
+    if (this.#closing !== null) throw new ClosedError()
+  }
+
+  #scheduleSweep(): void {
+    const { options, environment } = this.#services
+    if (options.sweepIntervalMs === -1) return
+    this.#sweepTimer = environment.clock.setTimer(options.sweepIntervalMs, () => {
+      const nowMs = environment.time.nowMs()
+      for (const partition of this.#partitions()) partition.sweep(nowMs)
+      this.#scheduleSweep()
+    })
+  }
+
+  /** All file handles are pinned by bytes that are not flushed: partitions are flushed in turn. */
+  #relievePressure(): void {
+    const partitions = this.#partitions()
+    for (let step = 1; step <= partitions.length; step++) {
+      const index = (this.#pressureTurn + step) % partitions.length
+      const partition = partitions[index]
+      if (partition === undefined || !partition.hasUnflushed) continue
+      this.#pressureTurn = index
+      // Its failure reaches those who wait for the appends, and the listeners.
+      partition.flush().catch(() => undefined)
+      return
+    }
+  }
+
+  async #close(timeoutMs: number): Promise<void> {
+    this.#sweepTimer?.cancel()
+    this.#services.checkpointer.close()
+    for (const topic of this.#changes.topics.values()) {
+      for (const reader of [...topic.readers]) reader.end()
+    }
+    const closed = this.#finishAndRelease()
+    if (timeoutMs === -1) return await closed
+    const { environment, dir } = this.#services
+    let timer: Timer | undefined
+    const tooLate = new Promise<never>((_resolve, reject) => {
+      timer = environment.clock.setTimer(timeoutMs, () => this.#giveUp(dir, timeoutMs, reject), {
+        keepAlive: true,
+      })
+    })
+    await Promise.race([closed, tooLate]).finally(() => timer?.cancel())
+  }
+
+  /** Refuses what is pending and lets the rest of closing go on unattended. */
+  #giveUp(dir: string, timeoutMs: number, reject: (error: Error) => void): void {
+    const late = new StorageError(dir, 'close', new Error(`not finished within ${timeoutMs} ms`))
+    for (const partition of this.#partitions()) partition.abandon(late).catch(() => undefined)
+    reject(late)
+  }
+
+  async #finishAndRelease(): Promise<void> {
+    let failure: unknown = null
+    const note = (error: unknown): void => {
+      failure ??= error
+    }
+    const isSound = await this.#finish(note).catch(note)
+    if (isSound === true) await this.#markClean().catch(note)
+    this.#services.slots.close()
+    this.#services.environment.handles.forgetAll('')
+    // Not before every operation has ended: a rename that is late would hit the next writer's files.
+    await this.#lock.release().catch(note)
+    this.#services.events.emit({ type: 'stateChanged', state: 'closed' })
+    if (failure !== null) throw failure
+  }
+
+  /** Flushes and finishes everything, whatever fails; says whether all is as it should be. */
+  async #finish(note: (error: unknown) => void): Promise<boolean> {
+    let isSound = true
+    const noteFailure = (error: unknown): void => {
+      isSound = false
+      note(error)
+    }
+    await this.#changes.close()
+    const partitions = this.#partitions()
+    await forEachBounded(partitions, maxParallelCloses, partition =>
+      partition.close().catch(noteFailure),
+    )
+    await this.#services.checkpointer.write().catch(noteFailure)
+    return isSound && partitions.every(partition => partition.state !== 'failed')
+  }
+
+  /** Last of all, for it says that everything else is in order. */
+  async #markClean(): Promise<void> {
+    const { dir, environment } = this.#services
+    const path = join(dir, fileNames.cleanMarker)
+    await storageWait(path, 'create', () =>
+      replaceFile(environment.files, path, cleanMarkerContent),
+    )
+  }
+}
+
+// Of a name only the type matters here: a topic that is there may have any name that Kafka allows.
+function checkNameType(name: unknown): asserts name is string {
+  if (typeof name !== 'string') checkTopicName(name as string)
+}

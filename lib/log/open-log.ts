@@ -1,0 +1,262 @@
+/** The way in: a directory becomes a log. */
+import { dirname, join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+import { type Clock, EngineTime, systemClock } from '../clock.ts'
+import { LockedError } from '../errors.ts'
+import { diskFiles } from '../files/disk-files.ts'
+import type { DirectoryLock, Files } from '../files/files.ts'
+import { memoryFiles } from '../files/memory-files.ts'
+import { type ResolvedOpenOptions, resolveOpenOptions } from '../options.ts'
+import { AppendBudget } from '../storage/append-budget.ts'
+import { ChunkPool } from '../storage/chunk-pool.ts'
+import { Counters } from '../storage/counters.ts'
+import type { StorageEnvironment } from '../storage/environment.ts'
+import { FileHandles } from '../storage/file-handles.ts'
+import { FlushGate } from '../storage/flush-gate.ts'
+import { IndexCache } from '../storage/index-cache.ts'
+import { SyncIo } from '../storage/sync-io.ts'
+import { TurnScheduler } from '../storage/turn-scheduler.ts'
+import type { Log, OpenOptions, RecoveryReport } from '../types.ts'
+import { Checkpointer } from './checkpointer.ts'
+import { fileNames, listLogDirectory, storageCall, storageWait } from './directory-layout.ts'
+import { EventHub } from './event-hub.ts'
+import { WritableLog } from './log.ts'
+import type { LogServices } from './log-services.ts'
+import { OpenTopic } from './open-topic.ts'
+import type { Opening } from './opening.ts'
+import { openReadOnlyLog } from './read-only-log.ts'
+import { type RecoveredDirectory, recoverDirectory } from './recover-directory.ts'
+import { TopicCatalog } from './topic-catalog.ts'
+import { TopicChanges } from './topic-changes.ts'
+import { type OwnedSlot, VisibleSlots } from './visible-slots.ts'
+
+/** Memory for the indexes of sealed segments, log-wide. */
+const indexCacheBytes = 16 * 1024 * 1024
+
+/** How often a lock that another writer holds is tried again. */
+const lockPollMs = 50
+
+/** Where a log in memory has its directory; nobody else sees the file system that it is in. */
+const memoryPath = '/log'
+
+/**
+ * Opens the log in a directory, which is made if it is not there, and recovers it when it was not
+ * closed cleanly; `log.recovery` says what that found and did. `':memory:'` is a new, empty log that
+ * ends with the process. One writer at a time may have a directory open; any number of processes may
+ * open it with `readOnly` beside it.
+ *
+ * @throws {LockedError} when another writer has it, longer than `lockWaitMs`
+ * @throws {NotALogError} when the directory holds something that is not a log; nothing is changed then
+ * @throws {UnsupportedFormatError} when a newer version of this package wrote it
+ * @throws {StorageError} when the file system fails, also when it fails for a single partition only
+ */
+export async function openLog(dir: string | URL | ':memory:', options?: OpenOptions): Promise<Log> {
+  const resolved = resolveOpenOptions(options)
+  const place = placeOf(dir, resolved)
+  resolved.signal?.throwIfAborted()
+  const clock = resolved.clock ?? systemClock
+  const environment = environmentOf(place.files, clock, resolved)
+  const events = new EventHub(resolved.onEvent ?? null)
+  const shared = { ...place, options: resolved, environment, events }
+  return resolved.readOnly ? openReadOnlyLog(shared) : await openForWriting(shared)
+}
+
+function placeOf(
+  dir: string | URL,
+  options: ResolvedOpenOptions,
+): Pick<Opening, 'name' | 'path' | 'files'> {
+  if (dir === ':memory:') {
+    return { name: dir, path: memoryPath, files: options.files ?? memoryFiles() }
+  }
+  if (typeof dir !== 'string' && !(dir instanceof URL)) {
+    throw new TypeError(`expected the directory to be a path or a file: URL, got ${typeof dir}`)
+  }
+  if (dir === '') throw new TypeError('expected the directory to be a path, got an empty string')
+  // A later change of the working directory must not move the log.
+  const path = resolve(dir instanceof URL ? fileURLToPath(dir) : dir)
+  return { name: path, path, files: options.files ?? diskFiles }
+}
+
+function environmentOf(
+  files: Files,
+  clock: Clock,
+  options: ResolvedOpenOptions,
+): StorageEnvironment {
+  return {
+    files,
+    clock,
+    time: new EngineTime(clock),
+    handles: new FileHandles(files, options.maxOpenFiles),
+    indexes: new IndexCache(indexCacheBytes),
+    chunks: new ChunkPool(options.maxQueuedBytes),
+    budget: new AppendBudget(options.maxQueuedBytes, options.maxUnflushedBytes),
+    flushGate: new FlushGate(options.maxParallelFlushes),
+    turns: new TurnScheduler(),
+    counters: new Counters(),
+    syncReads: new SyncIo(),
+    syncWrites: new SyncIo(),
+    quarantineBytes: options.quarantineBytes,
+  }
+}
+
+async function openForWriting(opening: Opening): Promise<Log> {
+  const { files, path, environment, options } = opening
+  await makeDirectories(files, path)
+  // Before the lock, whose files must not be left in a directory that is somebody else's.
+  listLogDirectory(files, path)
+  const lock = await acquireLock(files, path, { clock: environment.clock, options })
+  try {
+    const recovered = await recoverDirectory({
+      environment,
+      dir: path,
+      topicDefaults: options.topicDefaults,
+      acks: options.acks,
+      signal: options.signal,
+    })
+    return await assemble(opening, recovered, lock)
+  } catch (error) {
+    environment.handles.forgetAll('')
+    // The error that made opening fail is the one to report.
+    await lock.release().catch(() => undefined)
+    throw error
+  }
+}
+
+/** Makes the directory and those above it; each name is durable before anything is put under it. */
+async function makeDirectories(files: Files, path: string): Promise<void> {
+  const parent = dirname(path)
+  if (storageCall(path, 'stat', () => files.stat(path)) !== null || parent === path) return
+  await makeDirectories(files, parent)
+  storageCall(path, 'mkdir', () => makeUnlessThere(files, path))
+  await storageWait(parent, 'sync', () => files.syncDirectory(parent))
+}
+
+function makeUnlessThere(files: Files, path: string): void {
+  try {
+    files.makeDirectory(path)
+  } catch (error) {
+    // Two processes may open a new log at the same time.
+    if (files.stat(path)?.isDirectory !== true) throw error
+  }
+}
+
+async function acquireLock(
+  files: Files,
+  path: string,
+  wait: { readonly clock: Clock; readonly options: ResolvedOpenOptions },
+): Promise<DirectoryLock> {
+  const { clock, options } = wait
+  const startMs = clock.monotonicMs()
+  for (;;) {
+    try {
+      return await storageWait(path, 'lock', () => files.lock(path))
+    } catch (error) {
+      if (!(error instanceof LockedError)) throw error
+      const leftMs = options.lockWaitMs - (clock.monotonicMs() - startMs)
+      if (options.lockWaitMs !== -1 && leftMs <= 0) throw error
+      const pauseMs = options.lockWaitMs === -1 ? lockPollMs : Math.min(lockPollMs, leftMs)
+      await pause(clock, pauseMs, options.signal)
+    }
+  }
+}
+
+/** Waits; rejects with the signal's reason as soon as it aborts. */
+function pause(clock: Clock, delayMs: number, signal: AbortSignal | null): Promise<void> {
+  return new Promise((resolvePause, reject) => {
+    const abort = (): void => {
+      timer.cancel()
+      reject(signal?.reason)
+    }
+    const end = (): void => {
+      signal?.removeEventListener('abort', abort)
+      resolvePause()
+    }
+    const timer = clock.setTimer(delayMs, end, { keepAlive: true })
+    signal?.addEventListener('abort', abort, { once: true })
+    if (signal?.aborted === true) abort()
+  })
+}
+
+/** Puts together what was recovered. Slots and checkpoints say so before the first append. */
+async function assemble(
+  opening: Opening,
+  recovered: RecoveredDirectory,
+  lock: DirectoryLock,
+): Promise<Log> {
+  const { files, path, environment, options, events } = opening
+  const backgroundFailed = (what: string) => (error: Error) =>
+    events.emit({ type: 'backgroundFailed', what, error })
+  const owned: OwnedSlot[] = []
+  for (const { topic, partitions } of recovered.topics) {
+    for (const [partition, found] of partitions.entries()) {
+      const { leaderEpoch, logStartOffset, logEndOffset } = found
+      const source = { leaderEpoch, logStartOffset, highWatermark: logEndOffset }
+      owned.push({
+        topicId: topic.id,
+        partition,
+        source: { ...source, recoveryPoint: logEndOffset },
+      })
+    }
+  }
+  const slotsPath = join(path, fileNames.slots)
+  const slots = storageCall(slotsPath, 'write', () =>
+    VisibleSlots.open(files, slotsPath, {
+      generation: recovered.slotGeneration,
+      partitions: owned,
+      onFailure: backgroundFailed('writing a slot for read-only processes'),
+    }),
+  )
+  try {
+    const services: LogServices = {
+      dir: path,
+      options,
+      environment,
+      events,
+      catalog: new TopicCatalog(files, join(path, fileNames.catalog), recovered.catalog),
+      slots,
+      checkpointer: new Checkpointer({
+        files,
+        dir: path,
+        clock: environment.clock,
+        onFailure: backgroundFailed('writing the checkpoints'),
+      }),
+    }
+    const changes = new TopicChanges(services)
+    for (const { topic, partitions } of recovered.topics) {
+      const open = new OpenTopic(topic, services, changes)
+      open.attach(partitions.map((found, partition) => open.partitionLog(partition, found)))
+      changes.add(open)
+    }
+    await services.checkpointer.write()
+    options.signal?.throwIfAborted()
+    reportRecovery(events, recovered.report)
+    // Only now: with the checkpoints written no line of a deleted topic is left.
+    for (const topic of recovered.catalog.deleting.values()) changes.removeLater(topic)
+    return new WritableLog({
+      name: opening.name,
+      services,
+      changes,
+      lock,
+      recovery: recovered.report,
+    })
+  } catch (error) {
+    slots.close()
+    throw error
+  }
+}
+
+function reportRecovery(events: EventHub, report: RecoveryReport): void {
+  for (const partition of report.partitions) {
+    const of = { topic: partition.topic, partition: partition.partition }
+    const { cutBytes, quarantinedBytes, cutBatches, keptTo } = partition
+    if (cutBytes > 0) {
+      const cut = { cutBytes, quarantinedBytes, cutBatches, from: keptTo, to: keptTo }
+      events.emit({ type: 'tailCut', ...of, ...cut })
+    }
+    for (const { from, to, path, reason } of partition.damage) {
+      events.emit({ type: 'corruption', ...of, from, to, path, position: 0, reason })
+    }
+  }
+  events.emit({ type: 'recovered', report })
+}

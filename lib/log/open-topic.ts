@@ -1,0 +1,218 @@
+/** One topic of a log that this process writes: what its handles share, and its partitions. */
+import type { Clock, EngineTime } from '../clock.ts'
+import { ClosedError, type LogError, UnknownTopicOrPartitionError } from '../errors.ts'
+import { resolveTopicConfig } from '../options.ts'
+import type {
+  Damage,
+  PartitionConfig,
+  PartitionIdentity,
+  PartitionListener,
+} from '../storage/environment.ts'
+import { PartitionLog } from '../storage/partition-log.ts'
+import type { RecoveredPartition } from '../storage/recover-partition.ts'
+import type { PartitionState, TopicDescription } from '../types.ts'
+import { firstFailure } from './bounded.ts'
+import type { CheckpointHandle } from './checkpointer.ts'
+import { describeTopic } from './describe.ts'
+import { partitionPath } from './directory-layout.ts'
+import type { LogServices } from './log-services.ts'
+import type { CatalogTopic } from './topic-catalog.ts'
+import type { ConfigChange, LiveReader, TopicState } from './topic-state.ts'
+import type { SlotHandle } from './visible-slots.ts'
+
+/** What an open topic asks of its log, because the catalog must know. */
+export interface TopicOwner {
+  readonly isOpen: boolean
+  configure(topic: OpenTopic, changes: ConfigChange): Promise<void>
+  addPartitions(topic: OpenTopic, total: number): Promise<void>
+}
+
+/** The shared object of a topic's handles. */
+export class OpenTopic implements TopicState {
+  readonly name: string
+  readonly id: string
+  readonly partitions: PartitionLog[] = []
+  readonly readers: Set<LiveReader> = new Set()
+  readonly clock: Clock
+  readonly time: EngineTime
+  readonly maxBlockMs: number
+  readonly maxQueuedBytes: number
+  readonly #services: LogServices
+  readonly #owner: TopicOwner
+  readonly #whenAdded = new Set<() => void>()
+  #resolved: ReturnType<typeof resolveTopicConfig>
+  #isDeleted = false
+
+  /** A topic without partitions; `attach` adds them. */
+  constructor(topic: CatalogTopic, services: LogServices, owner: TopicOwner) {
+    this.name = topic.name
+    this.id = topic.id
+    this.clock = services.environment.clock
+    this.time = services.environment.time
+    this.maxBlockMs = services.options.maxBlockMs
+    this.maxQueuedBytes = services.options.maxQueuedBytes
+    this.#services = services
+    this.#owner = owner
+    this.#resolved = this.#resolve(topic)
+  }
+
+  get config(): PartitionConfig {
+    return this.#resolved.config
+  }
+
+  get isUsable(): boolean {
+    return this.#owner.isOpen && !this.#isDeleted
+  }
+
+  refusal(): LogError {
+    return this.#isDeleted ? new UnknownTopicOrPartitionError(this.name) : new ClosedError()
+  }
+
+  onPartitionsAdded(callback: () => void): () => void {
+    this.#whenAdded.add(callback)
+    return () => {
+      this.#whenAdded.delete(callback)
+    }
+  }
+
+  emitCorruption(partition: number, damage: Damage): void {
+    emitCorruption(this.#services, { topic: this.name, partition }, damage)
+  }
+
+  configure(changes: ConfigChange): Promise<void> {
+    return this.#owner.configure(this, changes)
+  }
+
+  addPartitions(total: number): Promise<void> {
+    return this.#owner.addPartitions(this, total)
+  }
+
+  async describe(): Promise<TopicDescription> {
+    if (!this.isUsable) throw this.refusal()
+    return this.description()
+  }
+
+  /** As `describe`, for a log that has checked that it is open. */
+  description(): TopicDescription {
+    const { name, id, partitions } = this
+    return describeTopic({ name, id, partitions, resolved: this.#resolved })
+  }
+
+  async flush(): Promise<void> {
+    if (!this.isUsable) throw this.refusal()
+    const failure = await firstFailure(this.partitions.map(partition => partition.flush()))
+    if (failure !== null) throw failure
+  }
+
+  async recover(partition: number): Promise<void> {
+    if (!this.isUsable) throw this.refusal()
+    const log = this.partitions[partition]
+    if (log === undefined) throw new UnknownTopicOrPartitionError(this.name, partition)
+    await log.recover()
+  }
+
+  /** Takes in what the catalog says by now. */
+  reconfigure(topic: CatalogTopic): void {
+    this.#resolved = this.#resolve(topic)
+    for (const partition of this.partitions) partition.configure(this.config)
+  }
+
+  /** A partition over what recovery found; it is not part of the topic before `attach`. */
+  partitionLog(partition: number, recovered: RecoveredPartition): AttachablePartition {
+    const identity = { topic: this.name, partition }
+    const notices = new PartitionNotices(identity, this.#services)
+    const log = new PartitionLog({
+      environment: this.#services.environment,
+      dir: partitionPath(this.#services.dir, this.name, partition),
+      identity,
+      config: this.config,
+      listener: notices,
+      recovered,
+    })
+    return { log, notices }
+  }
+
+  /** Puts partitions, the next ones in order, into service; readers that follow the topic hear of them. */
+  attach(added: readonly AttachablePartition[]): void {
+    const { slots, checkpointer } = this.#services
+    for (const { log, notices } of added) {
+      const { partition } = log.identity
+      notices.slot = slots.handle(this.id, partition, log)
+      notices.checkpoint = checkpointer.add(log)
+      this.partitions.push(log)
+    }
+    for (const callback of [...this.#whenAdded]) callback()
+  }
+
+  /** Refuses everything from now on; what is pending in the partitions rejects. */
+  async abandon(error: LogError): Promise<void> {
+    this.#isDeleted = true
+    for (const reader of [...this.readers]) reader.end()
+    for (const { identity } of this.partitions) {
+      this.#services.slots.remove(this.id, identity.partition)
+      this.#services.checkpointer.remove(identity)
+    }
+    await firstFailure(this.partitions.map(partition => partition.abandon(error)))
+  }
+
+  #resolve(topic: CatalogTopic): ReturnType<typeof resolveTopicConfig> {
+    const { topicDefaults, acks } = this.#services.options
+    return resolveTopicConfig(topic.config, topicDefaults, acks)
+  }
+}
+
+/** A partition and the listener that `attach` connects. */
+export interface AttachablePartition {
+  readonly log: PartitionLog
+  readonly notices: PartitionNotices
+}
+
+/** Hears one partition and tells its slot, the checkpoints and whoever listens to the log. */
+export class PartitionNotices implements PartitionListener {
+  slot: SlotHandle | null = null
+  checkpoint: CheckpointHandle | null = null
+  readonly #identity: PartitionIdentity
+  readonly #services: LogServices
+
+  constructor(identity: PartitionIdentity, services: LogServices) {
+    this.#identity = identity
+    this.#services = services
+  }
+
+  flushed(flushedBytes: number): void {
+    this.slot?.write()
+    this.checkpoint?.flushed(flushedBytes)
+  }
+
+  segmentSealed(segment: { baseOffset: number; nextOffset: number; sizeBytes: number }): void {
+    const { baseOffset, nextOffset, sizeBytes } = segment
+    this.#services.checkpointer.writeSoon()
+    const sealed = { type: 'segmentSealed', baseOffset, nextOffset, sizeBytes } as const
+    this.#services.events.emit({ ...sealed, ...this.#identity })
+  }
+
+  stateChanged(state: PartitionState, error: Error | undefined): void {
+    this.#services.events.emit({ type: 'partitionStateChanged', state, error, ...this.#identity })
+  }
+
+  flushFailed(error: Error): void {
+    this.#services.events.emit({ type: 'flushFailed', error, ...this.#identity })
+  }
+
+  diskFull(error: Error): void {
+    this.#services.events.emit({ type: 'diskFull', error, ...this.#identity })
+  }
+
+  corruption(damage: Damage): void {
+    emitCorruption(this.#services, this.#identity, damage)
+  }
+
+  backgroundFailed(what: string, error: Error): void {
+    this.#services.events.emit({ type: 'backgroundFailed', what, error })
+  }
+}
+
+function emitCorruption(services: LogServices, of: PartitionIdentity, damage: Damage): void {
+  const { from, to, path, position, reason } = damage
+  services.events.emit({ type: 'corruption', ...of, from, to, path, position, reason })
+}

@@ -1,0 +1,292 @@
+/**
+ * A log beside its writer, which may be another process. Takes no lock and writes nothing. What there
+ * is and how far it may be read is learnt from the catalog and the slots, looked at again by
+ * `topics()`, `topic()`, `describe()` and, as long as a live reader waits, whenever the directory
+ * changes.
+ */
+import type { Timer } from '../clock.ts'
+import {
+  ClosedError,
+  ReadOnlyError,
+  TopicMismatchError,
+  UnknownTopicOrPartitionError,
+} from '../errors.ts'
+import type { LogEvent } from '../events.ts'
+import type { LockKind } from '../files/files.ts'
+import { checkTopicOptions } from '../options.ts'
+import { partitionDirName } from '../storage/topic-name.ts'
+import type { TurnMember } from '../storage/turn-scheduler.ts'
+import type { Log, LogDescription, Metrics, RecoveryReport, Topic, TopicOptions } from '../types.ts'
+import { planDirectories } from './adopt-directories.ts'
+import { checkMs, checkOptions } from './call-options.ts'
+import { metricsOf, totalSizeBytes } from './describe.ts'
+import { type ForeignOwner, ForeignTopic, type VisibleRange } from './foreign-topic.ts'
+import type { Opening } from './opening.ts'
+import {
+  type DirectoryState,
+  partitionDirectories,
+  readDirectoryState,
+} from './recover-directory.ts'
+import { TopicHandle } from './topic.ts'
+import { type CatalogTopic, formatVersion } from './topic-catalog.ts'
+import { slotKey } from './visible-slots.ts'
+
+/** How often the slots are looked at where the directory cannot be watched. */
+const pollMs = 100
+
+/** How often they are looked at beside a watch, which some file systems let miss changes. */
+const watchedPollMs = 1000
+
+/** How often the files are read when a slot is missing, before the checkpoint has to do. */
+const maxLooks = 3
+
+const lockReason = 'a log that is open for reading only takes no lock'
+
+/**
+ * Opens a directory for reading only.
+ *
+ * @throws {NotALogError} when it holds something that is not a log
+ * @throws {StorageError} when it is not there, or cannot be read
+ */
+export function openReadOnlyLog(opening: Opening): Log {
+  return new ReadOnlyLog(opening)
+}
+
+class ReadOnlyLog implements Log, ForeignOwner, TurnMember {
+  readonly dir: string
+  readonly lockKind: LockKind = 'none'
+  readonly recovery: RecoveryReport
+  readonly #opening: Opening
+  readonly #topics = new Map<string, ForeignTopic>()
+  #followers = 0
+  #stopWatching: (() => void) | null = null
+  #pollTimer: Timer | null = null
+  #isOpen = true
+
+  constructor(opening: Opening) {
+    const { clock } = opening.environment
+    const startMs = clock.monotonicMs()
+    this.dir = opening.name
+    this.#opening = opening
+    const state = this.#look()
+    this.#take(state)
+    this.recovery = {
+      clean: state.wasClean,
+      durationMs: clock.monotonicMs() - startMs,
+      partitions: [],
+      adoptedTopics: [],
+      strayDirectories: [],
+    }
+  }
+
+  get isOpen(): boolean {
+    return this.#isOpen
+  }
+
+  get state(): Log['state'] {
+    return this.#isOpen ? 'ok' : 'closed'
+  }
+
+  async topic<K = Buffer, V = Buffer>(
+    name: string,
+    options?: TopicOptions<K, V>,
+  ): Promise<Topic<K, V>> {
+    this.#assertOpen()
+    const checked = checkTopicOptions(options)
+    if (Object.keys(checked.config).length > 0) throw new ReadOnlyError(`configure topic ${name}`)
+    this.refresh()
+    const topic = this.#topics.get(name)
+    if (topic === undefined) throw new UnknownTopicOrPartitionError(name)
+    const { partitions } = checked
+    if (partitions !== null && partitions !== topic.partitions.length) {
+      throw new TopicMismatchError(name, topic.partitions.length, partitions)
+    }
+    return new TopicHandle(topic, checked)
+  }
+
+  async createTopic<K = Buffer, V = Buffer>(name: string): Promise<Topic<K, V>> {
+    this.#assertOpen()
+    throw new ReadOnlyError(`create topic ${name}`)
+  }
+
+  async deleteTopic(name: string): Promise<void> {
+    this.#assertOpen()
+    throw new ReadOnlyError(`delete topic ${name}`)
+  }
+
+  async topics(): Promise<readonly string[]> {
+    this.#assertOpen()
+    this.refresh()
+    return [...this.#topics.keys()].sort()
+  }
+
+  async describe(): Promise<LogDescription> {
+    const names = await this.topics()
+    const topics = names.flatMap(name => this.#topics.get(name)?.description() ?? [])
+    return {
+      dir: this.dir,
+      state: this.state,
+      readOnly: true,
+      formatVersion,
+      lock: { kind: this.lockKind, reason: lockReason },
+      sizeBytes: totalSizeBytes(topics),
+      topics,
+    }
+  }
+
+  metrics(): Metrics {
+    const partitions = [...this.#topics.values()].flatMap(topic => topic.partitions)
+    const log = { topics: this.#topics.size, partitions, state: this.state }
+    return metricsOf(this.#opening.environment, log)
+  }
+
+  /** There is nothing of this process to flush. */
+  async flush(): Promise<void> {
+    this.#assertOpen()
+  }
+
+  on<T extends LogEvent['type']>(
+    type: T,
+    listener: (event: Extract<LogEvent, { type: T }>) => void,
+  ): () => void {
+    return this.#opening.events.on(type, listener)
+  }
+
+  async close(options?: { readonly timeoutMs?: number | undefined }): Promise<void> {
+    checkOptions('close', options ?? {}, { timeoutMs: checkMs })
+    if (!this.#isOpen) return
+    this.#isOpen = false
+    for (const topic of this.#topics.values()) topic.end(false)
+    this.#unwatch()
+    this.#opening.environment.handles.forgetAll('')
+    this.#opening.events.emit({ type: 'stateChanged', state: 'closed' })
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  refresh(): void {
+    this.#take(this.#look())
+  }
+
+  follow(): () => void {
+    this.#followers++
+    if (this.#followers === 1) this.#watch()
+    // What changed before the watch began.
+    this.#refreshForFollowers()
+    let isFollowing = true
+    return () => {
+      if (!isFollowing) return
+      isFollowing = false
+      this.#followers--
+      if (this.#followers === 0) this.#unwatch()
+    }
+  }
+
+  /** The directory has changed in this turn, however often. */
+  endOfTurn(): void {
+    if (this.#followers > 0) this.#refreshForFollowers()
+  }
+
+  /** A look that fails is made up for by the next one. */
+  #refreshForFollowers(): void {
+    try {
+      this.refresh()
+    } catch (error) {
+      const what = 'following the writer of the log'
+      this.#opening.events.emit({ type: 'backgroundFailed', what, error: error as Error })
+    }
+  }
+
+  #watch(): void {
+    const { files, path, environment } = this.#opening
+    try {
+      this.#stopWatching = files.watch(path, () => environment.turns.schedule(this))
+    } catch {
+      // No watch to be had here, or no more of them: polling does.
+      this.#stopWatching = null
+    }
+    this.#schedulePoll()
+  }
+
+  #schedulePoll(): void {
+    const delayMs = this.#stopWatching === null ? pollMs : watchedPollMs
+    this.#pollTimer = this.#opening.environment.clock.setTimer(delayMs, () => {
+      this.#schedulePoll()
+      this.endOfTurn()
+    })
+  }
+
+  #unwatch(): void {
+    this.#stopWatching?.()
+    this.#stopWatching = null
+    this.#pollTimer?.cancel()
+    this.#pollTimer = null
+  }
+
+  #assertOpen(): void {
+    if (!this.#isOpen) throw new ClosedError()
+  }
+
+  /** Reads again when a slot could not be read: a write of it that is under way takes no time. */
+  #look(): DirectoryState {
+    const { files, path } = this.#opening
+    let state = readDirectoryState(files, path)
+    for (let look = 1; look < maxLooks && isSlotMissing(state); look++) {
+      state = readDirectoryState(files, path)
+    }
+    return state
+  }
+
+  #take(state: DirectoryState): void {
+    const catalog = state.catalog?.topics ?? this.#topicsByDirectories()
+    for (const [name, topic] of this.#topics) {
+      if (catalog.get(name)?.id === topic.id) continue
+      this.#topics.delete(name)
+      topic.end(true)
+    }
+    for (const topic of catalog.values()) {
+      const open = this.#topics.get(topic.name) ?? new ForeignTopic(topic, this.#opening, this)
+      open.update(topic, partition => visibleOf(state, topic, partition))
+      this.#topics.set(topic.name, open)
+    }
+  }
+
+  /** Without a catalog, as the next writer would adopt them; those known already keep their ids. */
+  #topicsByDirectories(): ReadonlyMap<string, CatalogTopic> {
+    const { files, path } = this.#opening
+    const unnamed = 'unnamed'
+    const { topics } = planDirectories(null, partitionDirectories(files, path), () => unnamed)
+    return topics
+  }
+}
+
+function isSlotMissing(state: DirectoryState): boolean {
+  if (state.catalog === null) return false
+  for (const { id, partitions } of state.catalog.topics.values()) {
+    for (let partition = 0; partition < partitions; partition++) {
+      if (state.slots?.slots.has(slotKey(id, partition)) !== true) return true
+    }
+  }
+  return false
+}
+
+/**
+ * How far a partition may be read: what its slot says; without one what is checkpointed, which after a
+ * clean close is everything.
+ */
+function visibleOf(
+  state: DirectoryState,
+  topic: CatalogTopic,
+  partition: number,
+): VisibleRange | null {
+  const slot = state.slots?.slots.get(slotKey(topic.id, partition))
+  if (slot !== undefined) return { ...slot, isSlot: true }
+  const key = partitionDirName(topic.name, partition)
+  const recoveryPoint = state.recoveryPoints?.get(key)
+  if (recoveryPoint === undefined) return null
+  const logStartOffset = Math.min(state.logStarts?.get(key) ?? 0, recoveryPoint)
+  const offsets = { logStartOffset, highWatermark: recoveryPoint, recoveryPoint }
+  return { leaderEpoch: 0, ...offsets, isSlot: false }
+}

@@ -1,0 +1,354 @@
+/**
+ * Creating, changing and deleting the topics of an open log. Whatever the order of the calls, a change
+ * is committed by the catalog before it shows in memory, and a name is used again only when nothing
+ * of its last owner is left under it.
+ */
+import { join } from 'node:path'
+
+import {
+  ClosedError,
+  StorageError,
+  TopicExistsError,
+  UnknownTopicOrPartitionError,
+} from '../errors.ts'
+import {
+  changedTopicConfig,
+  checkPartitionCount,
+  checkTopicConfigChanges,
+  topicConfigKeys,
+} from '../options.ts'
+import { FlushGate } from '../storage/flush-gate.ts'
+import { newTopicId } from '../storage/partition-metadata.ts'
+import { recoverPartition } from '../storage/recover-partition.ts'
+import { checkTopicName, partitionDirName } from '../storage/topic-name.ts'
+import type { TopicConfig } from '../types.ts'
+import {
+  inspectPartitionDirectory,
+  makePartitionDirectory,
+  partitionPath,
+} from './directory-layout.ts'
+import type { LogServices } from './log-services.ts'
+import { type AttachablePartition, OpenTopic, type TopicOwner } from './open-topic.ts'
+import type { Catalog, CatalogTopic, DeletingTopic } from './topic-catalog.ts'
+import {
+  removeEmptyPartition,
+  removeSetAside,
+  setTopicAside,
+  withDeleting,
+  withoutDeleting,
+} from './topic-deletion.ts'
+import type { ConfigChange } from './topic-state.ts'
+
+/** Creations that make directories at the same time. */
+const maxParallelCreations = 8
+
+/** A topic that is to be created. */
+export interface NewTopic {
+  readonly name: string
+  readonly partitions: number
+  readonly config: TopicConfig
+}
+
+/** The topics of a log and every way to change them. Calls may overlap. */
+export class TopicChanges implements TopicOwner {
+  readonly #topics = new Map<string, OpenTopic>()
+  /** The names in use, by the form in which colliding ones are the same. */
+  readonly #names = new Map<string, string>()
+  readonly #services: LogServices
+  readonly #creations = new FlushGate(maxParallelCreations)
+  /** By lower-case name: what is being created or deleted under it, one after the other. */
+  readonly #byName = new Map<string, Promise<unknown>>()
+  /** Deleted topics whose names are not free yet, because the file system failed. */
+  readonly #unfreed = new Map<string, DeletingTopic>()
+  readonly #underWay = new Set<Promise<unknown>>()
+  readonly #stop = new AbortController()
+  #removals: Promise<void> = Promise.resolve()
+  #isOpen = true
+
+  constructor(services: LogServices) {
+    this.#services = services
+  }
+
+  get isOpen(): boolean {
+    return this.#isOpen
+  }
+
+  /** By name. */
+  get topics(): ReadonlyMap<string, OpenTopic> {
+    return this.#topics
+  }
+
+  /** Takes in a topic that is complete: one that was found, or that has been created. */
+  add(topic: OpenTopic): void {
+    this.#topics.set(topic.name, topic)
+    this.#names.set(nameKey(topic.name), topic.name)
+  }
+
+  /** Refuses changes from now on; resolves when those under way have settled. */
+  async close(): Promise<void> {
+    this.#isOpen = false
+    this.#stop.abort()
+    while (this.#underWay.size > 0) await Promise.allSettled([...this.#underWay])
+    await this.#removals
+    await this.#services.catalog.settled()
+  }
+
+  /** Resolves when nothing is being created or deleted under the name, or one that collides with it. */
+  async whenNameIsQuiet(name: string): Promise<void> {
+    const key = nameKey(name)
+    for (let last = this.#byName.get(key); last !== undefined; last = this.#byName.get(key)) {
+      await last.catch(() => undefined)
+    }
+  }
+
+  /**
+   * Creates a topic.
+   *
+   * @throws {InvalidTopicError} when the name cannot be a topic's
+   * @throws {TopicExistsError} when there is one of that name, or of one that collides with it
+   * @throws {StorageError} when the file system fails; the topic does not exist then
+   */
+  create(topic: NewTopic): Promise<OpenTopic> {
+    return this.#track(this.#inTurn(topic.name, () => this.#create(topic)))
+  }
+
+  /**
+   * Deletes a topic and everything in it. Resolves when that survives power loss and the name is free;
+   * the files go in the background.
+   *
+   * @throws {UnknownTopicOrPartitionError} when there is no such topic
+   * @throws {StorageError} when the file system fails before that
+   */
+  delete(name: string): Promise<void> {
+    return this.#track(this.#inTurn(name, () => this.#delete(name)))
+  }
+
+  configure(topic: OpenTopic, changes: ConfigChange): Promise<void> {
+    return this.#track(this.#configure(topic, changes))
+  }
+
+  addPartitions(topic: OpenTopic, total: number): Promise<void> {
+    return this.#track(this.#inTurn(topic.name, () => this.#addPartitions(topic, total)))
+  }
+
+  /** Removes in the background what is left of topics whose deletion is committed. */
+  removeLater(topic: DeletingTopic): void {
+    this.#removals = this.#removals.then(() => this.#remove(topic))
+  }
+
+  async #create(topic: NewTopic): Promise<OpenTopic> {
+    checkTopicName(topic.name)
+    const taken = this.#names.get(nameKey(topic.name))
+    if (taken !== undefined) throw new TopicExistsError(topic.name, taken)
+    const unfreed = this.#unfreed.get(topic.name)
+    if (unfreed !== undefined) await this.#freeName(unfreed)
+    const entry: CatalogTopic = { ...topic, id: newTopicId() }
+    const open = new OpenTopic(entry, this.#services, this)
+    const range = { from: 0, to: topic.partitions }
+    await this.#commitPartitions(open, range, catalog => withTopic(catalog, entry))
+    this.add(open)
+    const { name, partitions } = topic
+    this.#services.events.emit({ type: 'topicCreated', topic: name, id: entry.id, partitions })
+    return open
+  }
+
+  /** Makes partitions `[from, to)`, commits the change that names them and puts them into service. */
+  async #commitPartitions(
+    topic: OpenTopic,
+    range: { readonly from: number; readonly to: number },
+    change: (catalog: Catalog) => Catalog,
+  ): Promise<void> {
+    const { slots, catalog } = this.#services
+    await new Promise<void>(resolve => this.#creations.enter(resolve))
+    const made: AttachablePartition[] = []
+    try {
+      for (let partition = range.from; partition < range.to; partition++) {
+        made.push(await this.#makePartition(topic, partition))
+      }
+    } catch (error) {
+      await this.#unmake(topic, range)
+      throw error
+    } finally {
+      this.#creations.leave()
+    }
+    try {
+      await catalog.commit(change)
+    } catch (error) {
+      if (!catalog.isUncertain) await this.#unmake(topic, range)
+      throw error
+    }
+    for (const { log } of made) slots.add(topic.id, log.identity.partition, log)
+    topic.attach(made)
+  }
+
+  async #makePartition(topic: OpenTopic, partition: number): Promise<AttachablePartition> {
+    const { environment, dir } = this.#services
+    const path = partitionPath(dir, topic.name, partition)
+    this.#assertFree(topic, partition)
+    await makePartitionDirectory(environment.files, path, topic.id)
+    const recovered = await recoverPartition({
+      environment,
+      dir: path,
+      identity: { topic: topic.name, partition },
+      checkpointedRecoveryPoint: 0,
+      checkpointedLogStart: null,
+      wasClean: true,
+      indexIntervalBytes: topic.config.indexIntervalBytes,
+    })
+    return topic.partitionLog(partition, recovered)
+  }
+
+  /** A directory with data that came here while the log was open is nobody's to take over. */
+  #assertFree(topic: OpenTopic, partition: number): void {
+    const { environment, dir } = this.#services
+    const path = partitionPath(dir, topic.name, partition)
+    if (environment.files.stat(path) === null) return
+    const name = partitionDirName(topic.name, partition)
+    const found = inspectPartitionDirectory(environment.files, dir, name)
+    if (found?.holdsData !== true) return
+    throw new StorageError(path, 'mkdir', new Error('it is there and holds data'), 'not-written')
+  }
+
+  /** Takes directories of a creation that failed away again; what cannot be is removed by the next open. */
+  async #unmake(
+    topic: OpenTopic,
+    range: { readonly from: number; readonly to: number },
+  ): Promise<void> {
+    const { environment, dir } = this.#services
+    for (let partition = range.from; partition < range.to; partition++) {
+      const name = partitionDirName(topic.name, partition)
+      try {
+        const found = inspectPartitionDirectory(environment.files, dir, name)
+        if (found === null || found.topicId !== topic.id || found.holdsData) continue
+        await removeEmptyPartition(environment.files, join(dir, name))
+      } catch {
+        // The failure that led here is the one to report.
+      }
+    }
+  }
+
+  async #delete(name: string): Promise<void> {
+    const { catalog, events } = this.#services
+    const topic = this.#topics.get(name)
+    if (topic === undefined) throw new UnknownTopicOrPartitionError(name)
+    try {
+      await catalog.commit(current => withDeleting(current, name))
+    } catch (error) {
+      // A crash may show the topic as deleted: nothing more may be acknowledged for it.
+      if (catalog.isUncertain)
+        await topic.abandon(new StorageError(this.#services.dir, 'delete topic', error))
+      throw error
+    }
+    const { id } = topic
+    this.#topics.delete(name)
+    this.#names.delete(nameKey(name))
+    await topic.abandon(new UnknownTopicOrPartitionError(name))
+    const deleting = catalog.current.deleting.get(id) as DeletingTopic
+    this.#unfreed.set(name, deleting)
+    events.emit({ type: 'topicDeleted', topic: name, id })
+    await this.#freeName(deleting)
+  }
+
+  async #freeName(topic: DeletingTopic): Promise<void> {
+    const { environment, dir, checkpointer } = this.#services
+    await setTopicAside(environment.files, dir, { ...topic, isNameTaken: false })
+    // A line of the old topic would be taken for one of the next that has the name.
+    await checkpointer.write()
+    this.#unfreed.delete(topic.name)
+    this.removeLater(topic)
+  }
+
+  async #remove(topic: DeletingTopic): Promise<void> {
+    const { environment, dir, catalog, events } = this.#services
+    if (this.#stop.signal.aborted) return
+    try {
+      const at = { topicId: topic.id, signal: this.#stop.signal }
+      if (!(await removeSetAside(environment.files, dir, at))) return
+      await catalog.commit(current => withoutDeleting(current, topic.id))
+    } catch (error) {
+      // The catalog's line stays, so the next open goes on with it.
+      const what = `removing the files of the deleted topic ${topic.name}`
+      events.emit({ type: 'backgroundFailed', what, error: error as Error })
+    }
+  }
+
+  async #configure(topic: OpenTopic, changes: ConfigChange): Promise<void> {
+    if (!topic.isUsable) throw topic.refusal()
+    checkTopicConfigChanges(changes)
+    const keys = topicConfigKeys.filter(key => changes[key] !== undefined)
+    if (keys.length === 0) return
+    await this.#services.catalog.commit(current =>
+      changedTopic(current, topic, known => ({
+        ...known,
+        config: changedTopicConfig(known.config, changes),
+      })),
+    )
+    const committed = this.#services.catalog.current.topics.get(topic.name)
+    if (committed?.id !== topic.id) throw new UnknownTopicOrPartitionError(topic.name)
+    topic.reconfigure(committed)
+    this.#services.events.emit({ type: 'configured', topic: topic.name, keys })
+  }
+
+  async #addPartitions(topic: OpenTopic, total: number): Promise<void> {
+    if (!topic.isUsable) throw topic.refusal()
+    checkPartitionCount('total', total)
+    const from = topic.partitions.length
+    if (total < from) {
+      throw new RangeError(`expected \`total\` to be at least ${from}, got \`${total}\` (number)`)
+    }
+    if (total === from) return
+    await this.#commitPartitions(topic, { from, to: total }, current =>
+      changedTopic(current, topic, known => ({ ...known, partitions: total })),
+    )
+    const event = { type: 'partitionsAdded', topic: topic.name, partitions: total } as const
+    this.#services.events.emit(event)
+  }
+
+  /** One thing at a time under names that collide. */
+  #inTurn<T>(name: string, work: () => Promise<T>): Promise<T> {
+    const key = nameKey(name)
+    const before = this.#byName.get(key) ?? Promise.resolve()
+    const done = before
+      .catch(() => undefined)
+      .then(() => {
+        if (!this.#isOpen) throw new ClosedError()
+        return work()
+      })
+    this.#byName.set(key, done)
+    const forget = (): void => {
+      if (this.#byName.get(key) === done) this.#byName.delete(key)
+    }
+    done.then(forget, forget)
+    return done
+  }
+
+  #track<T>(work: Promise<T>): Promise<T> {
+    this.#underWay.add(work)
+    const forget = (): void => {
+      this.#underWay.delete(work)
+    }
+    work.then(forget, forget)
+    return work
+  }
+}
+
+// As `collidesWith` compares; here it must be a key, for a log may have thousands of topics.
+function nameKey(name: string): string {
+  return String(name).toLowerCase().replaceAll('.', '_')
+}
+
+function withTopic(catalog: Catalog, topic: CatalogTopic): Catalog {
+  const { name, id, partitions, config } = topic
+  const topics = new Map(catalog.topics).set(name, { name, id, partitions, config })
+  return { topics, deleting: catalog.deleting }
+}
+
+/** The topic changed, if it is still the one of that name. */
+function changedTopic(
+  catalog: Catalog,
+  of: OpenTopic,
+  change: (known: CatalogTopic) => CatalogTopic,
+): Catalog {
+  const known = catalog.topics.get(of.name)
+  return known?.id === of.id ? withTopic(catalog, change(known)) : catalog
+}
