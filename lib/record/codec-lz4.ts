@@ -28,7 +28,7 @@ export const lz4Codec: Codec = {
   },
 }
 
-/** An upper bound, exact but for blocks that are not full. */
+/** An upper bound; too high only by what blocks leave unfilled. */
 function decompressedBound(blob: Buffer): number {
   if (blob.readUInt32LE(0) !== frameMagic) throw new RangeError('this is no LZ4 frame')
   const flags = blob.readUInt8(4)

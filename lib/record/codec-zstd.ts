@@ -115,9 +115,24 @@ function contentSize(blob: Buffer, position: number, sizeBytes: number): number 
   return blob.readUIntLE(position, sizeBytes) + (sizeBytes === 2 ? 256 : 0)
 }
 
-async function loadWasm() {
+type Wasm = ReturnType<typeof findWasm>
+
+let loading: Promise<Wasm> | undefined
+
+/** Once for all calls: a second `init` would put a new memory under the calls that use the first. */
+function loadWasm(): Promise<Wasm> {
+  loading ??= startWasm()
+  return loading
+}
+
+async function startWasm(): Promise<Wasm> {
+  const wasm = findWasm()
+  await wasm.init()
+  return wasm
+}
+
+function findWasm() {
   const wasm = loadFunctions(wasmPackage, ['init', 'compress', 'decompress'])
   if (wasm === null) throw new CodecMissingError('zstd', wasmPackage)
-  await wasm.init()
   return wasm
 }

@@ -26,7 +26,10 @@ import { zstdCodec } from './codec-zstd.ts'
 
 /** Options of `decompressRecords`. */
 export interface DecompressOptions {
-  /** Largest size of the decompressed records; `maxDecompressedBytes` unless there is a reason. */
+  /**
+   * Largest size of the decompressed records; `maxDecompressedBytes` unless there is a reason. A
+   * codec that does not declare sizes is judged by what its blocks can hold at most.
+   */
   readonly maxBytes: number
   /** Names the file in errors. */
   readonly path?: string | undefined
