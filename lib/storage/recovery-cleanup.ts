@@ -1,0 +1,235 @@
+/**
+ * Removing what recovery found not to belong to the log, in an order in which a crash at any point
+ * leaves a directory that recovers to the same log:
+ *
+ * 1. the bytes to be cut are kept in `.quarantined` files, synced;
+ * 2. the manifest loses its lines for what is cut, and the leader epochs end below the log end;
+ * 3. index files say no more than the log will;
+ * 4. later segments, strays and snapshots above the end are removed, and the directory is synced;
+ * 5. only then the torn segment is truncated and synced. The other way round the log could seem to
+ *    continue with a later segment that is still there.
+ */
+import { join } from 'node:path'
+
+import type { Files } from '../files/files.ts'
+import { type Survey, surveyBatches } from './batch-search.ts'
+import { replaceFile } from './checkpoint-file.ts'
+import { attempt, isDiskFull } from './file-io.ts'
+import type { SegmentIndexes } from './index-cache.ts'
+import type { LeaderEpochs } from './leader-epochs.ts'
+import { leaderEpochsName, manifestName, type PartitionFiles } from './partition-files.ts'
+import { type CutBytes, quarantine } from './quarantine.ts'
+import { segmentPath } from './segment.ts'
+import { formatManifest, type Manifest, type SegmentFacts } from './segments-manifest.ts'
+import type { SegmentSuffix } from './topic-name.ts'
+
+/** A tail that was cut. */
+export interface CutTail {
+  readonly cutBytes: number
+  readonly quarantinedBytes: number
+  /** Whole batches that went with it. */
+  readonly cutBatches: number
+  /** The log end, and the end of the highest whole batch that was cut: `[from, to)`. */
+  readonly from: number
+  readonly to: number
+}
+
+/** What is about to be cut. */
+export interface CutPlan {
+  readonly bytes: readonly CutBytes[]
+  readonly survey: Survey
+}
+
+/** Counts the whole batches in the bytes behind the log end. */
+export async function surveyCut(
+  files: Files,
+  bytes: readonly CutBytes[],
+  logEndOffset: number,
+): Promise<CutPlan> {
+  let survey: Survey = { batchCount: 0, nextOffset: logEndOffset, leaderEpoch: -1 }
+  for (const { path, position, endPosition } of bytes) {
+    const file = await attempt({ path, operation: 'open' }, () => files.open(path, 'read'))
+    try {
+      const here = await surveyBatches(file, {
+        startPosition: position,
+        endPosition,
+        minOffset: logEndOffset,
+        limitOffset: Number.MAX_SAFE_INTEGER,
+        minLeaderEpoch: -1,
+      })
+      survey = {
+        batchCount: survey.batchCount + here.batchCount,
+        nextOffset: Math.max(survey.nextOffset, here.nextOffset),
+        leaderEpoch: Math.max(survey.leaderEpoch, here.leaderEpoch),
+      }
+    } finally {
+      file.close()
+    }
+  }
+  return { bytes, survey }
+}
+
+/**
+ * Removes the segments that lie wholly below the log start: they are left over from a retention that
+ * a crash interrupted. Returns what the directory holds then.
+ */
+export async function removeLeftovers(
+  files: Files,
+  dir: string,
+  known: { readonly found: PartitionFiles; readonly logStartOffset: number },
+): Promise<PartitionFiles> {
+  const { found, logStartOffset } = known
+  const isLeftover = (_: number, index: number): boolean =>
+    (found.bases[index + 1] ?? Number.POSITIVE_INFINITY) <= logStartOffset
+  const gone = new Set(found.bases.filter(isLeftover))
+  if (gone.size === 0) return found
+  const manifest = await keepLines(files, dir, {
+    manifest: found.manifest,
+    isKept: line => !gone.has(line.baseOffset),
+  })
+  for (const baseOffset of gone) await removeSegment(files, dir, baseOffset)
+  for (const offset of found.snapshots.filter(it => gone.has(it))) {
+    await remove(files, segmentPath(dir, offset, 'snapshot'))
+  }
+  await syncDirectory(files, dir)
+  return {
+    ...found,
+    manifest,
+    bases: found.bases.filter(it => !gone.has(it)),
+    snapshots: found.snapshots.filter(it => !gone.has(it)),
+    indexes: found.indexes.filter(it => !gone.has(it.baseOffset)),
+  }
+}
+
+/** What is to be made true on disk. */
+export interface Cleanup {
+  readonly found: PartitionFiles
+  readonly logEndOffset: number
+  /** Where the last segment that stays is truncated, and what goes with it; null when nothing is cut. */
+  readonly cut: CutPlan | null
+  /** Base offset of the segment that is truncated; it and all above lose their manifest lines. */
+  readonly cutBaseOffset: number
+  /** Base offsets of the segments that stay. */
+  readonly keptBases: ReadonlySet<number>
+  /** Snapshots that cannot be read. */
+  readonly damagedSnapshots: readonly number[]
+  /** To be saved; null when the file is as it should be. */
+  readonly epochs: LeaderEpochs | null
+  readonly indexes: readonly { readonly baseOffset: number; readonly indexes: SegmentIndexes }[]
+  readonly quarantineBytes: number
+}
+
+/** What could not be done without failing. */
+export interface CleanupResult {
+  readonly quarantinedBytes: number
+  /** Base offsets of segments whose index files could not be written for want of room. */
+  readonly unsavedIndexes: ReadonlySet<number>
+}
+
+/**
+ * Does all of the above; when it resolves, everything is durable.
+ *
+ * @throws {StorageError} when the file system fails
+ */
+export async function cleanUp(files: Files, dir: string, plan: Cleanup): Promise<CleanupResult> {
+  const { cut, found, logEndOffset } = plan
+  let quarantinedBytes = 0
+  if (cut !== null) {
+    const { quarantineBytes } = plan
+    quarantinedBytes = await quarantine(files, dir, { cuts: cut.bytes, quarantineBytes })
+    await syncDirectory(files, dir)
+    const isKept = (line: SegmentFacts): boolean => line.baseOffset < plan.cutBaseOffset
+    await keepLines(files, dir, { manifest: found.manifest, isKept })
+  }
+  if (plan.epochs !== null) {
+    await replace(files, join(dir, leaderEpochsName), plan.epochs.format())
+  }
+  const unsavedIndexes = new Set<number>()
+  for (const { baseOffset, indexes } of plan.indexes) {
+    if (!(await saveIndexes(files, dir, { baseOffset, indexes }))) unsavedIndexes.add(baseOffset)
+  }
+  for (const baseOffset of found.bases.toReversed()) {
+    if (!plan.keptBases.has(baseOffset)) await removeSegment(files, dir, baseOffset)
+  }
+  for (const { baseOffset, name } of found.indexes) {
+    const isStray = baseOffset >= logEndOffset && !found.bases.includes(baseOffset)
+    if (isStray) await remove(files, join(dir, name))
+  }
+  for (const offset of found.snapshots) {
+    const isWrong = offset > logEndOffset || plan.damagedSnapshots.includes(offset)
+    if (isWrong) await remove(files, segmentPath(dir, offset, 'snapshot'))
+  }
+  for (const name of found.temporaryNames) await remove(files, join(dir, name))
+  await syncDirectory(files, dir)
+  const torn = cut?.bytes.find(({ baseOffset }) => baseOffset === plan.cutBaseOffset)
+  if (torn !== undefined && plan.keptBases.has(torn.baseOffset)) await truncate(files, torn)
+  return { quarantinedBytes, unsavedIndexes }
+}
+
+async function truncate(files: Files, { path, position }: CutBytes): Promise<void> {
+  const file = await attempt({ path, operation: 'open' }, () => files.open(path, 'write'))
+  try {
+    await attempt({ path, operation: 'truncate' }, () => file.truncate(position))
+    await attempt({ path, operation: 'sync' }, () => file.syncData())
+  } finally {
+    file.close()
+  }
+}
+
+async function keepLines(
+  files: Files,
+  dir: string,
+  at: { readonly manifest: Manifest; readonly isKept: (line: SegmentFacts) => boolean },
+): Promise<Manifest> {
+  const sealed = at.manifest.sealed.filter(at.isKept)
+  const { active } = at.manifest
+  const manifest = { sealed, active: active !== null && at.isKept(active) ? active : null }
+  const isSame = sealed.length === at.manifest.sealed.length && manifest.active === active
+  if (!isSame) await replace(files, join(dir, manifestName), formatManifest(manifest))
+  return manifest
+}
+
+/** False when there was no room: the files are then gone, for they must not claim what is not so. */
+async function saveIndexes(
+  files: Files,
+  dir: string,
+  at: { readonly baseOffset: number; readonly indexes: SegmentIndexes },
+): Promise<boolean> {
+  const contents: readonly (readonly [SegmentSuffix, Buffer])[] = [
+    ['index', at.indexes.offsets.bytes()],
+    ['timeindex', at.indexes.times.bytes()],
+  ]
+  let isSaved = true
+  for (const [suffix, bytes] of contents) {
+    const path = segmentPath(dir, at.baseOffset, suffix)
+    const before = files.readFile(path)
+    if (before === null ? bytes.length === 0 : before.equals(bytes)) continue
+    try {
+      await replace(files, path, bytes)
+    } catch (error) {
+      if (!isDiskFull(error)) throw error
+      isSaved = false
+      if (before !== null) await remove(files, path)
+    }
+  }
+  return isSaved
+}
+
+async function removeSegment(files: Files, dir: string, baseOffset: number): Promise<void> {
+  for (const suffix of ['index', 'timeindex', 'log'] as const) {
+    const path = segmentPath(dir, baseOffset, suffix)
+    if (files.stat(path) !== null) await remove(files, path)
+  }
+}
+
+function remove(files: Files, path: string): Promise<void> {
+  return attempt({ path, operation: 'remove' }, () => files.remove(path))
+}
+
+function replace(files: Files, path: string, content: string | Buffer): Promise<void> {
+  return attempt({ path, operation: 'replace' }, () => replaceFile(files, path, content))
+}
+
+function syncDirectory(files: Files, path: string): Promise<void> {
+  return attempt({ path, operation: 'sync' }, () => files.syncDirectory(path))
+}
