@@ -44,7 +44,8 @@ type RecordPlaces = Pick<
 /**
  * One record. What a serde makes of key and value is kept, so that `record.value.a` and
  * `record.value.b` parse once; a plain `value` is a new view at each touch. Helpers are functions and
- * not private methods, which would mark each object with a brand: a fifth of the time of a scan.
+ * not private methods, which would mark each object with a brand: a sixth of a lazy scan
+ * (bench/micro/record.bench.ts, 2026-11-22).
  */
 export class RecordView<K = Buffer, V = Buffer> implements LogRecord<K, V> {
   readonly #source: RecordSource

@@ -183,6 +183,7 @@ describe('checkBatch', () => {
     ['a negative base offset', 0, 'ffffffffffffffff'],
     ['offsets beyond 2^53', 0, '001fffffffffffff'],
     ['a negative last offset delta', 23, 'ffffffff'],
+    ['no offsets and no records', 23, `ffffffff${batch.toString('hex', 27, 57)}00000000`],
     ['a negative record count', 57, 'ffffffff'],
     ['more records than offsets', 57, '00000003'],
     ['codec 5', 21, '0005'],

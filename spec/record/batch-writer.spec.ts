@@ -187,6 +187,7 @@ describe('BatchWriter', () => {
     const writer = new BatchWriter()
     for (const position of [0, 200]) {
       writer.begin(target, position)
+      assert.deepEqual([writer.firstTimestamp, writer.maxTimestamp], [-1, -1])
       writer.add({ value: 'same' }, baseTimestamp)
       writer.finish({ baseOffset: 0, leaderEpoch: 0 })
     }

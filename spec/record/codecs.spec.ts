@@ -162,6 +162,14 @@ describe('decompressRecords', () => {
     assert.equal(records.toString(), 'hello')
   })
 
+  it('a xerial block that declares more bytes than there are → CorruptRecordError', async () => {
+    const framed = hex('82534e4150505900 00000001 00000001 00000008 05 10 68656c6c6f')
+    await assert.rejects(
+      decompressRecords(batchAround(2, framed), { maxBytes }),
+      corrupt(/past the end/),
+    )
+  })
+
   it('a snappy block that declares gigabytes → refused before it is decompressed', async () => {
     const bomb = batchAround(2, hex('ffffffff0f 10 68656c6c6f'))
     await assert.rejects(decompressRecords(bomb, { maxBytes }), corrupt(/more than 1048576/))

@@ -16,6 +16,7 @@ import {
   hex,
   plainContext,
   readRecords,
+  viewOf,
 } from '../support/batches.ts'
 
 /** `0e 00 00 00 01 02 61 00` is a sound record: seven bytes, no key, value `a`, no headers. */
@@ -42,6 +43,7 @@ const malformed: readonly (readonly [string, string, number])[] = [
   ['one header of two', '16 00 00 00 01 02 61 04 02 68 01', 1],
   ['2^31 - 1 headers', '16 00 00 00 01 02 61 feffffff0f', 1],
   ['a null header name', '12 00 00 00 01 02 61 02 01 01', 1],
+  ['a null header name, and the same byte for its value', '10 00 00 00 01 02 61 02 01', 1],
   ['a header name that goes past the record', '14 00 00 00 01 02 61 02 20 68', 1],
   ['a header value that goes past the record', '16 00 00 00 01 02 61 02 02 68 20', 1],
   ['a timestamp delta that does not end', '1c 00 ffffffffffffffffffff 01 02 61', 1],
@@ -68,6 +70,19 @@ describe('a malformed records section', () => {
       const view = new BatchView(plainContext, { buffer, position: 0 })
       assert.throws(() => [...view], { code: 'CORRUPT_RECORD' })
     }
+  })
+
+  it('a record that ends in foreign bytes → the error instead of the record', () => {
+    const buffer = Buffer.concat([batchOf(hex('0e 00 00 00 01 02 61'), 2), hex('00 0e 00')])
+    const view = new BatchView(plainContext, { buffer, position: 0 })
+    assert.throws(() => view[Symbol.iterator]().next(), { code: 'CORRUPT_RECORD' })
+  })
+
+  it('a byte behind the last record → the error instead of that record', () => {
+    const batch = batchOf(hex('0e 00 00 00 01 02 61 00  0e 00 00 02 01 02 62 00  00'), 2)
+    const iterator = viewOf(batch)[Symbol.iterator]()
+    assert.equal(iterator.next().value?.offset, 0)
+    assert.throws(() => iterator.next(), { code: 'CORRUPT_RECORD' })
   })
 
   it('the error → file, position and offsets of the batch', () => {
