@@ -111,15 +111,11 @@ export class FaultyFile implements FileNode {
 
   /** Replaces the content by what a power cut leaves of it. */
   crash(share: CrashShare): void {
-    if (this.#unsynced.length > 0) {
-      if (share === 'some') drawContent(this.#durable, this.#unsynced, this.#random)
-      if (share === 'all') {
-        for (const change of this.#unsynced) applyContentChange(this.#durable, change)
-      }
+    if (share === 'some') drawContent(this.#durable, this.#unsynced, this.#random)
+    if (share === 'all') {
+      for (const change of this.#unsynced) applyContentChange(this.#durable, change)
     }
-    if (this.#unsynced.length > 0 || this.#lostSectors.size > 0) {
-      this.#current = this.#durable.clone()
-    }
+    this.#current = this.#durable.clone()
     this.#unsynced = []
     this.#lostSectors.clear()
   }

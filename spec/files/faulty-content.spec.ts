@@ -143,6 +143,20 @@ describe('content after a crash', () => {
     })
   })
 
+  it('written, cut and grown without a sync -> what a cut took away never shows behind it', async () => {
+    await assertOutcomes(['300', '150', '250'], async files => {
+      const file = await durableFile(files, '/f', bytes(300, 'a'))
+      file.writeSync(bytes(100, 'b'), 100)
+      file.truncate(150)
+      file.writeSync(bytes(50, 'c'), 200)
+      files.crash()
+      const text = textOf(files, '/f')
+      // Longer than the cut and shorter than the synced file: the cut took place.
+      if (text.length === 250) assert.equal(runsOf(text.slice(150, 200)), '50.')
+      return String(text.length)
+    })
+  })
+
   it('a file cut to nothing -> undone in all pages or in none', async () => {
     await assertOutcomes(['', '20000a'], async files => {
       const file = await durableFile(files, '/f', bytes(20_000, 'a'))

@@ -124,12 +124,12 @@ describe('a write that fails', () => {
 
     it(`${name}, the power goes -> any part of it is left`, async () => {
       await assertOutcomes(['nothing', 'all', 'a part'], async files => {
-        const file = await durableFile(files, '/f', Buffer.alloc(2000, 'a'))
+        const file = await durableFile(files, '/f', Buffer.alloc(200, 'a'))
         files.failAt({ operation: 1, kind: 'crash' })
-        await assert.rejects(write(file, Buffer.alloc(1900, 'b')), { code: 'ECRASHED' })
+        await assert.rejects(write(file, Buffer.alloc(100, 'b')), { code: 'ECRASHED' })
         const text = textOf(files, '/f')
-        assert.match(text, /^a{100}[ab]{1900}$/)
-        return /b/.test(text) ? (/^a{100}b{1900}$/.test(text) ? 'all' : 'a part') : 'nothing'
+        assert.match(text, /^a{100}b*a*$/)
+        return /b/.test(text) ? (/^a{100}b{100}$/.test(text) ? 'all' : 'a part') : 'nothing'
       })
     })
   }
@@ -169,8 +169,8 @@ describe('failAt', () => {
   it('on some paths -> only those count', () => {
     const files = faultyFiles({ seed: 1 })
     files.failAt({ operation: 2, kind: 'EIO', path: /\.log$/g })
-    files.stat('/a.log')
     files.stat('/a.index')
+    files.stat('/a.log')
     assert.throws(() => files.stat('/a.log'), { code: 'EIO' })
   })
 

@@ -213,6 +213,17 @@ function describeNames(make: Make): void {
       fresh.close()
     })
 
+    it('a file renamed onto a name that it has -> keeps all its names', test => {
+      const under = make(test)
+      const { files, dir } = under
+      createWith(under, 'a', 'abc').close()
+      files.link(join(dir, 'a'), join(dir, 'b'))
+      files.rename(join(dir, 'a'), join(dir, 'b'))
+      files.rename(join(dir, 'a'), join(dir, 'a'))
+      assert.equal(contentOf(under, 'a'), 'abc')
+      assert.equal(contentOf(under, 'b'), 'abc')
+    })
+
     it('a renamed directory -> what is in it goes with it', test => {
       const under = make(test)
       const { files, dir } = under
