@@ -4,7 +4,7 @@
  *     varve catalog 1                                            format version
  *     topic orders AAECAwQFRgeICQoLDA0ODw 4 {"segmentBytes":4096}   name, id, partitions, overrides
  *     deleting old EBESExQVRheYGRobHB0eHw 1                      its directories are still to go
- *     crc32 8ab6cf86                                             CRC-32 of all bytes before this line
+ *     crc32 533baf1e                                             CRC-32 of all bytes before this line
  *
  * Every version of the format keeps the first line and the last. The rename that replaces the file
  * is the commit of a creation, a change or a deletion.
@@ -174,9 +174,7 @@ export class TopicCatalog {
   commit(apply: (catalog: Catalog) => Catalog): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ apply, resolve, reject })
-      this.#writing ??= this.#writeAll().finally(() => {
-        this.#writing = null
-      })
+      this.#writing ??= this.#writeAll()
     })
   }
 
@@ -200,6 +198,8 @@ export class TopicCatalog {
         for (const change of changes) change.reject(error)
       }
     }
+    // In the same step in which nothing was found waiting: a change that comes later starts anew.
+    this.#writing = null
   }
 
   async #write(next: Catalog): Promise<void> {
