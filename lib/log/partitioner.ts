@@ -10,7 +10,7 @@ import { shown } from './call-options.ts'
 import type { PlainRecord } from './serialize.ts'
 
 /** About how many bytes without a key go to one partition before the next has its turn; Kafka's batch.size. */
-export const stickyBytes = 16 * 1024
+export const stickyBytes: number = 16 * 1024
 
 /**
  * Chooses partitions for the records of one handle. The partition that key-less records stick to

@@ -13,7 +13,7 @@ import {
 } from './call-options.ts'
 
 /** Size of one read when the caller does not say, in bytes. */
-export const defaultReadBytes = 1024 * 1024
+export const defaultReadBytes: number = 1024 * 1024
 
 /** `ReadOptions` without `from`, every value present. */
 export interface ResolvedReadOptions {

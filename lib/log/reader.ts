@@ -1,4 +1,5 @@
 /** The async iterators behind `records()` and `batches()`. */
+import { UnknownTopicOrPartitionError } from '../errors.ts'
 import type { LogRecord, Offset, Reader, RecordBatch } from '../types.ts'
 import type { ReadyChunk } from './ready-chunk.ts'
 import type { ChunkFeed } from './topic-reader.ts'
@@ -115,8 +116,8 @@ class FeedReader<T> implements Reader<T>, LiveReader {
   #pending: PendingNext<T> | null = null
   #isStarted = false
   #isDone = false
-  /** An abort that no `next()` has reported yet. */
-  #abort: { readonly reason: unknown } | null = null
+  /** An abort, or the topic's end, that no `next()` has reported yet. */
+  #ending: { readonly error: unknown } | null = null
 
   constructor(feed: ChunkFeed, items: Items<T>) {
     this.#feed = feed
@@ -148,20 +149,20 @@ class FeedReader<T> implements Reader<T>, LiveReader {
 
   /** Ends the reader; a pending `next()` is done. */
   return(): Promise<IteratorResult<T>> {
-    this.end()
+    this.#endNormally()
     return Promise.resolve(done)
   }
 
   throw(error?: unknown): Promise<IteratorResult<T>> {
-    this.end()
+    this.#endNormally()
     return Promise.reject(error)
   }
 
   end(): void {
-    const pending = this.#pending
-    this.#finish()
-    this.#abort = null
-    pending?.resolve(done)
+    const refusal = this.#feed.state.refusal()
+    // A loop that merely ended would look as if the log had been closed on purpose.
+    if (refusal instanceof UnknownTopicOrPartitionError) this.#endWith(refusal)
+    else this.#endNormally()
   }
 
   [Symbol.asyncIterator](): this {
@@ -169,7 +170,7 @@ class FeedReader<T> implements Reader<T>, LiveReader {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.end()
+    this.#endNormally()
   }
 
   #nextChunk(): Promise<IteratorResult<T>> {
@@ -177,10 +178,10 @@ class FeedReader<T> implements Reader<T>, LiveReader {
       return Promise.reject(new TypeError('next() was called while another next() is pending'))
     }
     if (!this.#isStarted && !this.#isDone) this.#start()
-    if (this.#abort !== null) {
-      const { reason } = this.#abort
-      this.#abort = null
-      return Promise.reject(reason)
+    if (this.#ending !== null) {
+      const { error } = this.#ending
+      this.#ending = null
+      return Promise.reject(error)
     }
     if (this.#isDone) return Promise.resolve(done)
     return new Promise((resolve, reject) => {
@@ -207,7 +208,10 @@ class FeedReader<T> implements Reader<T>, LiveReader {
       for (;;) {
         const chunk = await this.#feed.next()
         if (this.#isDone) return
-        if (chunk === null) return this.end()
+        if (chunk === null) {
+          this.#endNormally()
+          return
+        }
         this.#fill(chunk)
         const value = this.#items.take()
         if (value !== undefined) {
@@ -242,13 +246,21 @@ class FeedReader<T> implements Reader<T>, LiveReader {
     this.#feed.close()
   }
 
-  readonly #onAbort = (): void => {
-    const reason: unknown = this.#feed.options.signal?.reason
+  #endNormally(): void {
     const pending = this.#pending
     this.#finish()
-    if (pending === null) this.#abort = { reason }
-    else pending.reject(reason)
+    this.#ending = null
+    pending?.resolve(done)
   }
+
+  #endWith(error: unknown): void {
+    const pending = this.#pending
+    this.#finish()
+    if (pending === null) this.#ending = { error }
+    else pending.reject(error)
+  }
+
+  readonly #onAbort = (): void => this.#endWith(this.#feed.options.signal?.reason)
 }
 
 /** Reads record by record, from exactly the start on. */

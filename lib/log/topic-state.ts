@@ -36,9 +36,12 @@ export interface PartitionAccess extends ReadablePartition {
   flush(): Promise<void>
 }
 
-/** A live reader, as far as closing the log is concerned. */
+/** A live reader, as far as closing the log and deleting the topic are concerned. */
 export interface LiveReader {
-  /** Ends the reader normally: its pending and every later `next()` is done. Idempotent, never throws. */
+  /**
+   * Ends the reader, once its topic is not usable any more: normally when the log is closed, with the
+   * topic's refusal when it was deleted. Idempotent, never throws.
+   */
   end(): void
 }
 

@@ -5,11 +5,13 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 
-import { ClosedError, CorruptRecordError, OffsetOutOfRangeError } from '../../lib/errors.ts'
+import {
+  ClosedError,
+  OffsetOutOfRangeError,
+  UnknownTopicOrPartitionError,
+} from '../../lib/errors.ts'
 import { TopicHandle } from '../../lib/log/topic.ts'
-import { compressBatch } from '../../lib/record/codecs.ts'
-import type { LogRecord, Partition, Reader, RecordBatch } from '../../lib/types.ts'
-import { batchOf, encodeBatch } from '../support/batches.ts'
+import type { LogRecord, Partition, Reader } from '../../lib/types.ts'
 import { ScriptedTopic } from '../support/scripted-topic.ts'
 
 interface Scene {
@@ -38,10 +40,6 @@ async function nextOffsetOf(reader: Reader<LogRecord>): Promise<number | undefin
 /** Lets everything that is only a matter of turns happen. */
 function turns(): Promise<void> {
   return new Promise(resolve => setImmediate(() => setImmediate(resolve)))
-}
-
-function corrupt(from: number, to: number): CorruptRecordError {
-  return new CorruptRecordError({ path: '0.log', position: 7, from, to }, 'crc')
 }
 
 describe('the start of a read', () => {
@@ -311,6 +309,20 @@ describe('ending a reader from outside', () => {
     assert.deepEqual(reader.position, { 0: 1 })
   })
 
+  it('deleting the topic rejects the pending next(), or the one after a pause', async () => {
+    const { topic, partition } = sceneOf(3)
+    topic.refusal = () => new UnknownTopicOrPartitionError(topic.name)
+    const waiting = partition.records({ live: true, from: 'latest' })
+    const paused = partition.records({ live: true })
+    await paused.next()
+    const next = waiting.next()
+    await turns()
+    topic.close()
+    await assert.rejects(next, UnknownTopicOrPartitionError)
+    await assert.rejects(paused.next(), UnknownTopicOrPartitionError)
+    assert.deepEqual(await paused.next(), { value: undefined, done: true })
+  })
+
   it('a read that is not live rejects with ClosedError when the log closes before its end', async () => {
     const { topic, partition } = sceneOf(1, 1, 1)
     const reader = partition.records({ maxBytes: 1 })
@@ -336,61 +348,5 @@ describe('next() while another next() is pending', () => {
     topic.at(0).store(1)
     assert.equal(await next, 0)
     await reader.return?.()
-  })
-})
-
-describe('damage', () => {
-  it('is thrown by default, after what lies before it', async () => {
-    const { topic, partition } = sceneOf(2, 2, 2)
-    topic.at(0).failures.set(2, corrupt(2, 4))
-    const reader = partition.records()
-    assert.equal(await nextOffsetOf(reader), 0)
-    assert.equal(await nextOffsetOf(reader), 1)
-    await assert.rejects(reader.next(), CorruptRecordError)
-    assert.deepEqual(topic.corruptions, [])
-  })
-
-  it("with onCorruption 'skip' is reported as an event and passed over", async () => {
-    const { topic, partition } = sceneOf(2, 2, 2)
-    topic.at(0).failures.set(2, corrupt(2, 4))
-    assert.deepEqual(await offsetsOf(partition.records({ onCorruption: 'skip' })), [0, 1, 4, 5])
-    assert.deepEqual(topic.corruptions, [
-      { partition: 0, damage: { from: 2, to: 4, path: '0.log', position: 7, reason: 'crc' } },
-    ])
-  })
-
-  it('that names no way on does not hold a skipping reader for ever', async () => {
-    const { topic, partition } = sceneOf(1, 1)
-    topic.at(0).failures.set(0, corrupt(0, 0))
-    assert.deepEqual(await offsetsOf(partition.records({ onCorruption: 'skip' })), [1])
-  })
-
-  it('inside a batch is passed over to the next batch', async () => {
-    const { topic, partition } = sceneOf()
-    topic.at(0).store(1, () => batchOf(Buffer.from([0x7f, 0, 0, 0]), 1, 0))
-    topic.at(0).store(1)
-    assert.deepEqual(await offsetsOf(partition.records({ onCorruption: 'skip' })), [1])
-    assert.equal(topic.corruptions[0]?.damage.reason, 'record')
-  })
-
-  it('inside a batch is thrown by default', async () => {
-    const { topic, partition } = sceneOf()
-    topic.at(0).store(1, () => batchOf(Buffer.from([0x7f, 0, 0, 0]), 1, 0))
-    await assert.rejects(partition.records().next(), CorruptRecordError)
-  })
-})
-
-describe('compressed batches', () => {
-  it('are decompressed before they are yielded', async () => {
-    const records = Array.from({ length: 50 }, (_, index) => ({ value: `${index}`.repeat(50) }))
-    const compressed = await compressBatch(encodeBatch(records), 'gzip')
-    const { topic, partition } = sceneOf()
-    topic.at(0).storeRecords(records, () => compressed)
-    const batch: RecordBatch | undefined = (await partition.batches().next()).value
-    assert.equal(batch?.compressionType, 'gzip')
-    assert.deepEqual(
-      Array.from(batch, record => record.valueBytes?.toString()),
-      records.map(record => record.value),
-    )
   })
 })

@@ -14,8 +14,13 @@ import { builtInTopicDefaults } from '../../lib/options.ts'
 import type { AppendRequest } from '../../lib/storage/append-request.ts'
 import type { Damage, PartitionConfig } from '../../lib/storage/environment.ts'
 import type { ChunkRequest, LogChunk } from '../../lib/storage/readable.ts'
-import { manualClock } from '../../lib/testing/manual-clock.ts'
-import type { AppendResult, RecordInput, TopicDescription } from '../../lib/types.ts'
+import { type ManualClock, manualClock } from '../../lib/testing/manual-clock.ts'
+import type {
+  AppendResult,
+  PartitionState,
+  RecordInput,
+  TopicDescription,
+} from '../../lib/types.ts'
 import { encodeBatch } from './batches.ts'
 
 type Records = RecordInput<unknown, unknown> | readonly RecordInput<unknown, unknown>[]
@@ -35,15 +40,15 @@ interface StoredBatch {
 /** One partition in memory; everything stored is visible at once. */
 export class ScriptedPartition implements PartitionAccess {
   readonly identity: { readonly topic: string; readonly partition: number }
-  readonly state = 'ok'
-  readonly leaderEpoch = 0
+  readonly state: PartitionState = 'ok'
+  readonly leaderEpoch: number = 0
   readonly damage: readonly Damage[] = []
   readonly appends: NotedAppend[] = []
   readonly requests: ChunkRequest[] = []
   logStartOffset = 0
   logEndOffset = 0
   /** Thrown by the next read that begins at the offset. */
-  readonly failures = new Map<number, Error>()
+  readonly failures: Map<number, Error> = new Map()
   /** Given to appends instead of a result. */
   appendFailure: Error | null = null
   /** Settled by the spec where appends are held. */
@@ -173,13 +178,13 @@ export class ScriptedPartition implements PartitionAccess {
 
 /** A topic of scripted partitions. */
 export class ScriptedTopic implements TopicState {
-  readonly name = 'orders'
-  readonly id = 'AAAAAAAAAAAAAAAAAAAAAA'
-  readonly maxBlockMs = 60_000
-  readonly maxQueuedBytes = 16 * 1024 * 1024
-  readonly clock = manualClock()
+  readonly name: string = 'orders'
+  readonly id: string = 'AAAAAAAAAAAAAAAAAAAAAA'
+  readonly maxBlockMs: number = 60_000
+  readonly maxQueuedBytes: number = 16 * 1024 * 1024
+  readonly clock: ManualClock = manualClock()
   readonly time: EngineTime = new EngineTime(this.clock)
-  readonly readers = new Set<LiveReader>()
+  readonly readers: Set<LiveReader> = new Set()
   readonly partitions: ScriptedPartition[] = []
   readonly corruptions: { readonly partition: number; readonly damage: Damage }[] = []
   config: PartitionConfig = builtInTopicDefaults
