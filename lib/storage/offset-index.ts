@@ -91,6 +91,12 @@ export class OffsetIndex {
     return above === 0 ? 0 : this.entryAt(above - 1).position
   }
 
+  /** The greatest entry at or below `offset`; null when there is none. */
+  floor(offset: number): OffsetIndexEntry | null {
+    const above = this.#firstAbove(offset)
+    return above === 0 ? null : this.entryAt(above - 1)
+  }
+
   /** The position of the first batch known to end above `offset`; null when no entry does. */
   nextPosition(offset: number): number | null {
     const above = this.#firstAbove(offset)

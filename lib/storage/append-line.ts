@@ -1,0 +1,288 @@
+/**
+ * Appends of one partition that are not accepted yet: they wait for room in the log's queue, or for
+ * their compression. Each is encoded before it joins, so the caller's buffers are free at once.
+ * They are accepted in arrival order.
+ */
+
+import type { Timer } from '../clock.ts'
+import { QueueFullError } from '../errors.ts'
+import { batchHeaderBytes } from '../record/batch-format.ts'
+import { BatchWriter } from '../record/batch-writer.ts'
+import { compressBatch } from '../record/codecs.ts'
+import type { Acks, AppendResult, RecordInput } from '../types.ts'
+import type { Ack } from './ack-queue.ts'
+import type { WaitingMember } from './append-budget.ts'
+import type { AppendRequest } from './append-request.ts'
+import type { PartitionConfig, StorageEnvironment } from './environment.ts'
+
+/** Room that an entry gets which others may join. */
+const sharedEntryBytes = 64 << 10
+
+/** A batch in the line. The offsets of its acks count from the start of the batch. */
+export interface LineEntry {
+  readonly arrival: number
+  readonly request: AppendRequest
+  readonly acks: { readonly ack: Ack; readonly level: Acks }[]
+  /** Set when the batch is complete. */
+  batch: Buffer | null
+  recordCount: number
+}
+
+interface Waiting extends LineEntry {
+  readonly isShared: boolean
+  readonly writer: BatchWriter
+  readonly target: Buffer
+  readonly timestamp: number
+  state: 'open' | 'compressing' | 'ready' | 'gone'
+  /** What the budget counts for it. */
+  countedBytes: number
+  deadlineMs: number
+  timer: Timer | null
+  stopListening: () => void
+}
+
+/** What the line needs of its partition. */
+export interface LineHost {
+  readonly config: PartitionConfig
+  /** True while nothing may be accepted. */
+  readonly isHeld: boolean
+  /** The entry has its turn: give it offsets, or reject its acks. */
+  acceptEntry(entry: LineEntry): void
+  noteRejection(ack: Ack, error: Error): void
+}
+
+/** The line of one partition. Synchronous but for compression; used by one partition only. */
+export class AppendLine implements WaitingMember {
+  readonly #environment: StorageEnvironment
+  readonly #host: LineHost
+  #entries: Waiting[] = []
+  #whenEmpty: (() => void)[] = []
+
+  constructor(environment: StorageEnvironment, host: LineHost) {
+    this.#environment = environment
+    this.#host = host
+  }
+
+  get isEmpty(): boolean {
+    return this.#entries.length === 0
+  }
+
+  get headArrival(): number {
+    return this.#entries[0]?.arrival ?? Number.POSITIVE_INFINITY
+  }
+
+  /** Resolves when everything that waits now has been accepted or rejected. */
+  whenEmpty(): Promise<void> {
+    if (this.isEmpty) return Promise.resolve()
+    return new Promise(resolve => this.#whenEmpty.push(resolve))
+  }
+
+  /** Encodes one append into the line; resolves with its acknowledgement. @throws {QueueFullError} when too much waits. */
+  join(
+    records: readonly RecordInput[],
+    at: { readonly boundBytes: number; readonly nowMs: number; readonly request: AppendRequest },
+  ): Promise<AppendResult> {
+    const { request, boundBytes, nowMs } = at
+    const isShared =
+      records.length === 1 &&
+      request.expectedOffset === undefined &&
+      request.producer === undefined &&
+      request.signal === undefined
+    const tail = this.#entries.at(-1)
+    const entry =
+      isShared && tail !== undefined && this.#canShare(tail, boundBytes, request)
+        ? tail
+        : this.#enter(boundBytes, nowMs, request, isShared)
+    if (entry === tail) {
+      this.#environment.budget.waitingBytes += boundBytes
+      entry.countedBytes += boundBytes
+      entry.deadlineMs = this.#deadline(request)
+    }
+    const baseOffset = entry.recordCount
+    for (const record of records) entry.writer.add(record, nowMs)
+    entry.recordCount += records.length
+    const first = records[0] as RecordInput
+    const timestamp =
+      this.#host.config.timestampType === 'append'
+        ? entry.timestamp
+        : Number(first.timestamp ?? nowMs)
+    const promise = new Promise<AppendResult>((resolve, reject) => {
+      const ack: Ack = {
+        baseOffset,
+        nextOffset: entry.recordCount,
+        timestamp,
+        sizeBytes: boundBytes,
+        promise: null,
+        resolve,
+        reject,
+      }
+      entry.acks.push({ ack, level: request.acks })
+    })
+    ;(entry.acks.at(-1) as { ack: Ack }).ack.promise = promise
+    if (!isShared) this.#seal(entry)
+    return promise
+  }
+
+  /** The turn is over, or a flush: batches that were kept open for company are completed. */
+  sealOpen(): void {
+    const tail = this.#entries.at(-1)
+    if (tail?.state === 'open') this.#seal(tail)
+    this.admitWaiting()
+  }
+
+  /** True when someone in the open batch asked for `written`, so that it must not wait for a flush. */
+  get hasUrgent(): boolean {
+    const tail = this.#entries.at(-1)
+    return tail?.state === 'open' && tail.acks.some(({ level }) => level === 'written')
+  }
+
+  admitWaiting(): void {
+    const { budget } = this.#environment
+    let head = this.#entries[0]
+    while (head !== undefined && !this.#host.isHeld) {
+      if (head.state === 'open' && this.#host.config.compressionType === 'none') this.#seal(head)
+      if (head.state !== 'ready') break
+      if (!budget.hasRoom((head.batch as Buffer).length)) {
+        budget.register(this)
+        return
+      }
+      this.#leave(head)
+      this.#host.acceptEntry(head)
+      head = this.#entries[0]
+    }
+    budget.unregister(this)
+  }
+
+  /** Nothing that waits will be accepted. */
+  rejectAll(error: Error): void {
+    for (const entry of [...this.#entries]) this.#reject(entry, error)
+    this.#environment.budget.unregister(this)
+  }
+
+  #canShare(tail: Waiting, boundBytes: number, request: AppendRequest): boolean {
+    const endPosition = tail.writer.endPosition + boundBytes
+    return (
+      tail.isShared &&
+      tail.state === 'open' &&
+      tail.request.maxBlockMs === request.maxBlockMs &&
+      endPosition <= tail.target.length &&
+      endPosition <= this.#host.config.maxBatchBytes &&
+      this.#environment.budget.waitingBytes + boundBytes <= this.#environment.budget.maxQueuedBytes
+    )
+  }
+
+  #enter(boundBytes: number, nowMs: number, request: AppendRequest, isShared: boolean): Waiting {
+    const countedBytes = batchHeaderBytes + boundBytes
+    const arrival = this.#environment.budget.wait(countedBytes)
+    const target = Buffer.allocUnsafeSlow(
+      isShared ? Math.max(countedBytes, sharedEntryBytes) : countedBytes,
+    )
+    const writer = new BatchWriter()
+    writer.begin(target, 0)
+    const entry: Waiting = {
+      arrival,
+      request,
+      acks: [],
+      batch: null,
+      recordCount: 0,
+      isShared,
+      writer,
+      target,
+      timestamp: nowMs,
+      state: 'open',
+      countedBytes,
+      deadlineMs: this.#deadline(request),
+      timer: null,
+      stopListening: () => {},
+    }
+    // The one before is complete now: nobody may join it any more.
+    const tail = this.#entries.at(-1)
+    if (tail?.state === 'open') this.#seal(tail)
+    this.#entries.push(entry)
+    this.#arm(entry)
+    this.#listen(entry)
+    return entry
+  }
+
+  #deadline(request: AppendRequest): number {
+    return request.maxBlockMs < 0
+      ? Number.POSITIVE_INFINITY
+      : this.#environment.clock.monotonicMs() + request.maxBlockMs
+  }
+
+  #arm(entry: Waiting): void {
+    if (entry.deadlineMs === Number.POSITIVE_INFINITY) return
+    const { clock, budget } = this.#environment
+    const delayMs = entry.deadlineMs - clock.monotonicMs()
+    entry.timer = clock.setTimer(
+      delayMs,
+      () => {
+        if (entry.deadlineMs - clock.monotonicMs() > 0.5) this.#arm(entry)
+        else {
+          const heldBytes = budget.queuedBytes + budget.waitingBytes
+          this.#reject(
+            entry,
+            new QueueFullError(heldBytes, budget.maxQueuedBytes, 'no room within maxBlockMs'),
+          )
+        }
+      },
+      { keepAlive: true },
+    )
+  }
+
+  #listen(entry: Waiting): void {
+    const { signal } = entry.request
+    if (signal === undefined) return
+    const onAbort = (): void => this.#reject(entry, signal.reason as Error)
+    signal.addEventListener('abort', onAbort, { once: true })
+    entry.stopListening = () => signal.removeEventListener('abort', onAbort)
+  }
+
+  #seal(entry: Waiting): void {
+    const { config } = this.#host
+    const { producer } = entry.request
+    const sizeBytes = entry.writer.finish({
+      baseOffset: 0,
+      leaderEpoch: 0,
+      timestampType: config.timestampType,
+      appendTimestamp: entry.timestamp,
+      ...producer,
+    })
+    const batch = entry.target.subarray(0, sizeBytes)
+    if (config.compressionType === 'none') {
+      entry.batch = batch
+      entry.state = 'ready'
+      return
+    }
+    entry.state = 'compressing'
+    compressBatch(batch, config.compressionType).then(
+      compressed => {
+        if (entry.state === 'gone') return
+        entry.batch = compressed
+        entry.state = 'ready'
+        this.admitWaiting()
+      },
+      (error: Error) => this.#reject(entry, error),
+    )
+  }
+
+  #reject(entry: Waiting, error: Error): void {
+    if (entry.state === 'gone') return
+    this.#leave(entry)
+    for (const { ack } of entry.acks) this.#host.noteRejection(ack, error)
+    // The entry behind it may have been ready for long.
+    this.admitWaiting()
+  }
+
+  #leave(entry: Waiting): void {
+    entry.state = 'gone'
+    entry.timer?.cancel()
+    entry.stopListening()
+    this.#environment.budget.leave(entry.countedBytes)
+    this.#entries.splice(this.#entries.indexOf(entry), 1)
+    if (this.#entries.length > 0) return
+    const waiting = this.#whenEmpty
+    this.#whenEmpty = []
+    for (const resolve of waiting) resolve()
+  }
+}

@@ -1,0 +1,198 @@
+/**
+ * Accepted appends of one partition, encoded and waiting to be written. Batches lie back to back in
+ * chunks, exactly as they will lie in the segment; at most one batch is open, at the very end.
+ */
+import assert from 'node:assert/strict'
+
+import { batchHeaderBytes, stampBatch } from '../record/batch-format.ts'
+import { BatchWriter, type BatchWriterHeader } from '../record/batch-writer.ts'
+import type { RecordInput } from '../types.ts'
+import { type Chunk, type ChunkPool, chunkBytes } from './chunk-pool.ts'
+
+/** A complete batch in a chunk. */
+export interface PendingBatch {
+  readonly chunk: Chunk
+  readonly position: number
+  readonly sizeBytes: number
+  readonly baseOffset: number
+  readonly nextOffset: number
+}
+
+/** Batches that lie next to each other and are written with one call. */
+export interface WriteRegion {
+  readonly chunk: Chunk
+  readonly position: number
+  readonly sizeBytes: number
+  readonly batches: readonly PendingBatch[]
+}
+
+/** The queue between accepting and writing. Used by one partition only; nothing here waits. */
+export class BatchAccumulator {
+  readonly #pool: ChunkPool
+  #chunk: Chunk | null = null
+  #writer: BatchWriter | null = null
+  #pending: PendingBatch[] = []
+  #head = 0
+  /** Bytes of complete batches that no write has taken. */
+  pendingBytes = 0
+  /** True while a batch is open. */
+  hasOpen = false
+  #openBaseOffset = 0
+  #openPosition = 0
+  /** More than a small chunk went through since the partition was idle. */
+  #isBusy = false
+
+  constructor(pool: ChunkPool) {
+    this.#pool = pool
+  }
+
+  get isEmpty(): boolean {
+    return !this.hasOpen && this.#head === this.#pending.length
+  }
+
+  /** Size of the open batch so far. */
+  get openBytes(): number {
+    return this.hasOpen ? (this.#writer as BatchWriter).endPosition - this.#openPosition : 0
+  }
+
+  /** Timestamp of the first record of the open batch. */
+  get openTimestamp(): number {
+    return (this.#writer as BatchWriter).firstTimestamp
+  }
+
+  /** Whether a record of at most `boundBytes` may join the open batch. */
+  fitsOpen(boundBytes: number, maxBatchBytes: number): boolean {
+    const sizeBytes = this.openBytes + boundBytes
+    return (
+      this.hasOpen &&
+      sizeBytes <= maxBatchBytes &&
+      this.#openPosition + sizeBytes <= (this.#chunk as Chunk).buffer.length
+    )
+  }
+
+  /** Opens a batch with room for `boundBytes` of records; none is open. */
+  begin(boundBytes: number, baseOffset: number): BatchWriter {
+    assert(!this.hasOpen)
+    const chunk = this.#chunkFor(batchHeaderBytes + boundBytes)
+    this.#writer ??= new BatchWriter()
+    this.#openPosition = chunk.endPosition
+    this.#openBaseOffset = baseOffset
+    this.#writer.begin(chunk.buffer, chunk.endPosition)
+    this.hasOpen = true
+    return this.#writer
+  }
+
+  /** Adds a record to the open batch; `fitsOpen` or `begin` has made sure of the room. */
+  add(record: RecordInput, timestamp: number): void {
+    ;(this.#writer as BatchWriter).add(record, timestamp)
+  }
+
+  /** Takes the open batch back; nothing of it was accepted. */
+  discardOpen(): void {
+    this.hasOpen = false
+  }
+
+  /** Completes the open batch. Returns it. */
+  sealOpen(header: Omit<BatchWriterHeader, 'baseOffset'>): PendingBatch {
+    assert(this.hasOpen)
+    const writer = this.#writer as BatchWriter
+    const nextOffset = this.#openBaseOffset + writer.recordCount
+    const sizeBytes = writer.finish({ ...header, baseOffset: this.#openBaseOffset })
+    this.hasOpen = false
+    return this.#push({ sizeBytes, baseOffset: this.#openBaseOffset, nextOffset })
+  }
+
+  /** Queues a complete batch that was encoded elsewhere, under its offset and epoch. */
+  pushEncoded(
+    batch: Buffer,
+    at: { baseOffset: number; recordCount: number; leaderEpoch: number },
+  ): PendingBatch {
+    assert(!this.hasOpen)
+    const chunk = this.#chunkFor(batch.length)
+    chunk.buffer.set(batch, chunk.endPosition)
+    stampBatch(chunk.buffer, chunk.endPosition, at)
+    return this.#push({
+      sizeBytes: batch.length,
+      baseOffset: at.baseOffset,
+      nextOffset: at.baseOffset + at.recordCount,
+    })
+  }
+
+  /** The oldest batch that no write has taken. */
+  get first(): PendingBatch | undefined {
+    return this.#pending[this.#head]
+  }
+
+  /** Takes the oldest batches that fit into `roomBytes` of the segment and one write; at least one. */
+  takeRegion(roomBytes: number): WriteRegion {
+    const first = this.#pending[this.#head]
+    assert(first !== undefined)
+    const batches = [first]
+    let sizeBytes = first.sizeBytes
+    for (let index = this.#head + 1; index < this.#pending.length; index++) {
+      const batch = this.#pending[index] as PendingBatch
+      const total = sizeBytes + batch.sizeBytes
+      if (batch.chunk !== first.chunk || total > chunkBytes || total > roomBytes) break
+      batches.push(batch)
+      sizeBytes = total
+    }
+    this.#head += batches.length
+    if (this.#head === this.#pending.length) {
+      this.#pending = []
+      this.#head = 0
+    } else if (this.#head > 1024) {
+      this.#pending.splice(0, this.#head)
+      this.#head = 0
+    }
+    this.pendingBytes -= sizeBytes
+    return { chunk: first.chunk, position: first.position, sizeBytes, batches }
+  }
+
+  /** The region is with the operating system: its chunk is given back when nothing else lies in it. */
+  wrote(region: WriteRegion): void {
+    const { chunk } = region
+    chunk.writtenPosition += region.sizeBytes
+    if (chunk.writtenPosition < chunk.endPosition) return
+    if (chunk !== this.#chunk) {
+      this.#pool.give(chunk)
+    } else if (this.isEmpty) {
+      this.#pool.give(chunk)
+      this.#chunk = null
+      this.#isBusy = false
+    }
+  }
+
+  /** Throws everything away that is not written; returns how many bytes of complete and open batches that were. */
+  clear(): number {
+    const droppedBytes = this.pendingBytes + this.openBytes
+    // A write may still be reading from a chunk, so none of them goes back to the pool.
+    this.#chunk = null
+    this.#pending = []
+    this.#head = 0
+    this.pendingBytes = 0
+    this.hasOpen = false
+    this.#isBusy = false
+    return droppedBytes
+  }
+
+  #push(batch: { sizeBytes: number; baseOffset: number; nextOffset: number }): PendingBatch {
+    const chunk = this.#chunk as Chunk
+    const pending = { chunk, position: chunk.endPosition, ...batch }
+    chunk.endPosition += batch.sizeBytes
+    this.#pending.push(pending)
+    this.pendingBytes += batch.sizeBytes
+    return pending
+  }
+
+  #chunkFor(sizeBytes: number): Chunk {
+    const chunk = this.#chunk
+    if (chunk !== null) {
+      if (chunk.endPosition + sizeBytes <= chunk.buffer.length) return chunk
+      this.#isBusy = true
+      // A chunk whose last write has ended already is nobody's any more.
+      if (chunk.writtenPosition === chunk.endPosition) this.#pool.give(chunk)
+    }
+    this.#chunk = this.#pool.take(sizeBytes, this.#isBusy)
+    return this.#chunk
+  }
+}

@@ -1,0 +1,135 @@
+/**
+ * Open files of the whole log, opened on demand and kept in a bounded LRU, so that thousands of
+ * partitions need few descriptors. A handle that is in use, or that covers bytes not yet flushed,
+ * is pinned: it cannot be closed. When every handle is pinned, `onceFree` waits for a flush.
+ */
+import type { Files, OpenFile } from '../files/files.ts'
+
+/** A pinned open file; `release` it exactly once. */
+export interface PinnedFile {
+  readonly file: OpenFile
+  release(): void
+}
+
+interface Entry {
+  readonly file: OpenFile
+  readonly isWritable: boolean
+  pins: number
+  /** Closed as soon as the last pin goes: its name was removed or given to another file. */
+  isForgotten: boolean
+}
+
+/** The LRU. Calls never overlap: everything here is synchronous. */
+export class FileHandles {
+  readonly #files: Files
+  readonly #maxOpen: number
+  /** In order of last use, the oldest first; the path is the key. */
+  readonly #entries = new Map<string, Entry>()
+  #forgottenCount = 0
+  #pinnedCount = 0
+  #waiting: (() => void)[] = []
+  #callPressure: () => void = () => {}
+
+  constructor(files: Files, maxOpen: number) {
+    this.#files = files
+    this.#maxOpen = maxOpen
+  }
+
+  /** Called when a handle is wanted and all are pinned: flush something early. */
+  onPressure(callback: () => void): void {
+    this.#callPressure = callback
+  }
+
+  get openCount(): number {
+    return this.#entries.size + this.#forgottenCount
+  }
+
+  /** True when a file that is not open yet can be opened within the limit. */
+  get hasRoom(): boolean {
+    return this.#pinnedCount < this.#maxOpen
+  }
+
+  /** Pins the file, opening it when it is not open. Errors of opening pass through. */
+  pin(path: string, mode: 'read' | 'write' | 'create'): PinnedFile {
+    let entry = this.#entries.get(path)
+    if (entry !== undefined && (mode === 'create' || (mode === 'write' && !entry.isWritable))) {
+      this.forget(path)
+      entry = undefined
+    }
+    if (entry === undefined) {
+      this.#makeRoom()
+      entry = {
+        file: this.#files.open(path, mode),
+        isWritable: mode !== 'read',
+        pins: 0,
+        isForgotten: false,
+      }
+    } else {
+      this.#entries.delete(path)
+    }
+    this.#entries.set(path, entry)
+    if (entry.pins === 0) this.#pinnedCount++
+    entry.pins++
+    return { file: entry.file, release: this.#releaser(path, entry) }
+  }
+
+  /** Calls back once when `hasRoom` may have become true. */
+  onceFree(callback: () => void): void {
+    this.#waiting.push(callback)
+    this.#callPressure()
+  }
+
+  /** The file goes away or is replaced: later pins open it anew; present pins stay good. */
+  forget(path: string): void {
+    const entry = this.#entries.get(path)
+    if (entry === undefined) return
+    this.#entries.delete(path)
+    if (entry.pins === 0) {
+      entry.file.close()
+      return
+    }
+    entry.isForgotten = true
+    this.#forgottenCount++
+  }
+
+  /** Forgets every file whose path begins with `prefix`. */
+  forgetAll(prefix: string): void {
+    for (const path of [...this.#entries.keys()]) if (path.startsWith(prefix)) this.forget(path)
+  }
+
+  #releaser(path: string, entry: Entry): () => void {
+    let isReleased = false
+    return () => {
+      if (isReleased) return
+      isReleased = true
+      entry.pins--
+      if (entry.pins > 0) return
+      this.#pinnedCount--
+      if (entry.isForgotten) {
+        this.#forgottenCount--
+        entry.file.close()
+      } else if (this.#entries.size > this.#maxOpen) {
+        this.#entries.delete(path)
+        entry.file.close()
+      }
+      this.#wake()
+    }
+  }
+
+  #wake(): void {
+    const waiting = this.#waiting
+    if (waiting.length === 0) return
+    this.#waiting = []
+    for (const callback of waiting) callback()
+  }
+
+  #makeRoom(): void {
+    if (this.#entries.size < this.#maxOpen) return
+    for (const [path, entry] of this.#entries) {
+      if (entry.pins > 0) continue
+      this.#entries.delete(path)
+      entry.file.close()
+      if (this.#entries.size < this.#maxOpen) return
+    }
+  }
+}

@@ -1,0 +1,61 @@
+/** What a reader needs of a partition, whether this process writes it or another one does. */
+import type { Damage, PartitionIdentity } from './environment.ts'
+
+/** A request for the batches from an offset on. */
+export interface ChunkRequest {
+  /** First offset wanted, `logStartOffset <= from`. */
+  readonly from: number
+  /** Only batches that begin below this are given; never past the high watermark in any case. */
+  readonly upTo?: number | undefined
+  /** Size of the read; the first batch is given even if it is larger. */
+  readonly maxBytes: number
+  readonly checkCrcs: boolean
+  /** Where the chunk before this one ended, to save the index lookup. */
+  readonly hint?: ReadHint | undefined
+}
+
+/** A position known to hold the batch with `offset`; checked before it is believed. */
+export interface ReadHint {
+  readonly baseOffset: number
+  readonly position: number
+  readonly offset: number
+}
+
+/** Whole batches in one buffer, which belongs to the caller. */
+export interface LogChunk {
+  readonly buffer: Buffer
+  /** Positions in `buffer` of the batches in offset order, none of them wholly below `from`. */
+  readonly positions: readonly number[]
+  /** Path of the segment and position in it of the first byte of `buffer`, for messages. */
+  readonly path: string
+  readonly filePosition: number
+  /** Where reading goes on: behind the last batch, or behind a gap that compaction left. */
+  readonly nextOffset: number
+  readonly hint: ReadHint | undefined
+}
+
+/**
+ * The reading side of a partition. Reads may overlap with each other and with appends; a chunk
+ * holds only what was below the high watermark when it was read.
+ */
+export interface ReadablePartition {
+  readonly identity: PartitionIdentity
+  readonly logStartOffset: number
+  readonly highWatermark: number
+  readonly damage: readonly Damage[]
+  /**
+   * Reads batches from `from` on. Gives a chunk without positions when there is nothing at or above
+   * `from` yet, that is when `from` is the high watermark.
+   *
+   * @throws {OffsetOutOfRangeError} when `from` lies below the log start or above the high watermark
+   * @throws {CorruptRecordError} when the batch at `from` is damaged; its `to` is where reading goes on
+   * @throws {StorageError} when the disk fails
+   */
+  readChunk(request: ChunkRequest): Promise<LogChunk>
+  /** Resolves when the high watermark is above `offset`, the partition is closed, or `signal` aborts (it then resolves, too). */
+  whenAbove(offset: number, signal?: AbortSignal): Promise<void>
+  /** First record at or after the timestamp: the offset, or null when there is none below the high watermark. */
+  offsetForTimestamp(timestamp: number): Promise<number | null>
+  /** The offset of the n-th record from the end, as far as the log reaches back. */
+  offsetOfLast(count: number): Promise<number>
+}

@@ -1,0 +1,549 @@
+/**
+ * Reads of one partition: from an offset to whole batches. The sparse index gives a position at or
+ * before the offset; from there batches are walked. Nothing is believed unchecked: every batch that
+ * a lookup lands on is verified, and a mismatch walks the segment from its start.
+ */
+import { CorruptRecordError, OffsetOutOfRangeError, StorageError } from '../errors.ts'
+import type { OpenFile } from '../files/files.ts'
+import {
+  baseOffsetAt,
+  batchHeaderBytes,
+  batchSizeAt,
+  checkBatch,
+  maxTimestampAt,
+  nextOffsetAt,
+} from '../record/batch-format.ts'
+import { BatchView } from '../record/batch-reader.ts'
+import { decompressRecords, maxDecompressedBytes } from '../record/codecs.ts'
+import { findChain } from './batch-search.ts'
+import { readChannel } from './diagnostics.ts'
+import type { Damage, PartitionIdentity, StorageEnvironment } from './environment.ts'
+import type { PinnedFile } from './file-handles.ts'
+import type { SegmentIndexes } from './index-cache.ts'
+import { OffsetIndex } from './offset-index.ts'
+import type { ChunkRequest, LogChunk, ReadHint } from './readable.ts'
+import { rebuildIndexes } from './rebuild-indexes.ts'
+import { segmentPath } from './segment.ts'
+import { TimeIndex } from './time-index.ts'
+
+/** A segment as a reader sees it; the active one moves while it is looked at. */
+export interface ReadableSegment {
+  readonly baseOffset: number
+  readonly nextOffset: number
+  /** Bytes that hold whole batches; Infinity: up to the size of the file. */
+  readonly endPosition: number
+  /** Null when they are in files, or nowhere. */
+  readonly indexes: SegmentIndexes | null
+}
+
+/** Where the segments of a partition are known. */
+export interface SegmentSource {
+  /** In offset order. */
+  segments(): readonly ReadableSegment[]
+  /** Looks again after a file was gone or a lookup failed; true when something is different now. */
+  refresh(): boolean
+  damage(): readonly Damage[]
+  /** Damage was found that was not known. */
+  noteDamage(damage: Damage): void
+}
+
+/** The offsets between which a partition can be read. */
+export interface ReadableRange {
+  readonly logStartOffset: number
+  readonly highWatermark: number
+}
+
+/** A batch boundary. */
+export interface BatchBoundary {
+  readonly offset: number
+  readonly baseOffset: number
+  readonly position: number
+}
+
+/** What a lookup needs at least: an index step and a batch of common size. */
+const lookupBytes = 16 << 10
+
+/** Reads one partition. Calls may overlap; no file handle is held between them. */
+export class SegmentReader {
+  readonly #environment: StorageEnvironment
+  readonly #dir: string
+  readonly #identity: PartitionIdentity
+  readonly #source: SegmentSource
+
+  constructor(
+    environment: StorageEnvironment,
+    of: {
+      readonly dir: string
+      readonly identity: PartitionIdentity
+      readonly source: SegmentSource
+    },
+  ) {
+    this.#environment = environment
+    this.#dir = of.dir
+    this.#identity = of.identity
+    this.#source = of.source
+  }
+
+  /** See `ReadablePartition.readChunk`. */
+  async readChunk(request: ChunkRequest, range: ReadableRange): Promise<LogChunk> {
+    try {
+      return await this.#readChunk(request, range)
+    } catch (error) {
+      // A segment that retention removed meanwhile: another look says whether the offset is gone with it.
+      if (
+        !(error instanceof StorageError) ||
+        errnoOf(error.cause) !== 'ENOENT' ||
+        !this.#source.refresh()
+      )
+        throw error
+      return await this.#readChunk(request, range)
+    }
+  }
+
+  /** See `ReadablePartition.offsetForTimestamp`. */
+  async offsetForTimestamp(timestamp: number, range: ReadableRange): Promise<number | null> {
+    for (const segment of this.#source.segments()) {
+      if (
+        segment.nextOffset <= range.logStartOffset &&
+        segment.endPosition !== Number.POSITIVE_INFINITY
+      )
+        continue
+      const indexes = await this.#indexesOf(segment)
+      const startOffset = Math.max(
+        indexes.times.lookup(timestamp - 1)?.offset ?? segment.baseOffset,
+        segment.baseOffset,
+      )
+      const isSealed = segment !== this.#source.segments().at(-1)
+      const newest = indexes.times.lastEntry
+      // A sealed segment's last entry holds its largest timestamp.
+      if (isSealed && newest !== null && newest.timestamp < timestamp) continue
+      const found = await this.#scanForTimestamp(timestamp, { segment, startOffset, range })
+      if (found !== null) return found
+    }
+    return null
+  }
+
+  /** The boundary of the batch that holds `offset`, or where the log ends. */
+  async boundaryAt(offset: number): Promise<BatchBoundary> {
+    const segments = this.#source.segments()
+    const segment = segmentFor(segments, offset)
+    if (segment === undefined) return { offset, baseOffset: offset, position: 0 }
+    let { position } = await this.#lookup(segment, offset, undefined)
+    for (;;) {
+      const buffer = await this.#readAt(segment, position, lookupBytes)
+      if (buffer.length < batchHeaderBytes || position >= segment.endPosition) break
+      const nextOffset = nextOffsetAt(buffer, 0)
+      if (nextOffset > offset) {
+        return {
+          offset: Math.min(offset, baseOffsetAt(buffer, 0)),
+          baseOffset: segment.baseOffset,
+          position,
+        }
+      }
+      position += batchSizeAt(buffer, 0)
+    }
+    return { offset, baseOffset: segment.baseOffset, position }
+  }
+
+  async #readChunk(request: ChunkRequest, range: ReadableRange): Promise<LogChunk> {
+    const { from, maxBytes } = request
+    const { logStartOffset, highWatermark } = range
+    if (from < logStartOffset || from > highWatermark) {
+      throw new OffsetOutOfRangeError(
+        { ...this.#identity, offset: from },
+        logStartOffset,
+        highWatermark,
+      )
+    }
+    const upTo = Math.min(request.upTo ?? highWatermark, highWatermark)
+    if (from >= upTo) return emptyChunk(from)
+    const segments = this.#source.segments()
+    let index = segmentIndexFor(segments, from)
+    let at =
+      index < 0
+        ? startOf(undefined)
+        : await this.#lookup(segments[index] as ReadableSegment, from, request.hint)
+    let wantedBytes = Math.max(maxBytes, batchHeaderBytes)
+    for (;;) {
+      const segment = segments[index]
+      if (segment === undefined || at.position >= segment.endPosition) {
+        const next = this.#nextSegment(segments, index, from)
+        if (next === undefined || next.baseOffset >= upTo) return emptyChunk(upTo)
+        index++
+        at = startOf(next)
+        continue
+      }
+      const buffer = await this.#readAt(segment, at.position, wantedBytes)
+      const isShort = buffer.length < Math.min(wantedBytes, segment.endPosition - at.position)
+      const found = this.#parse(buffer, { ...at, from, upTo, checkCrcs: request.checkCrcs })
+      if (found.kind === 'batches') {
+        this.#noteRead(request, found.nextOffset, buffer.length)
+        const hint = {
+          baseOffset: segment.baseOffset,
+          position: at.position + found.endPosition,
+          offset: found.nextOffset,
+        }
+        return {
+          buffer,
+          positions: found.positions,
+          path: this.#pathOf(segment),
+          filePosition: at.position,
+          nextOffset: found.nextOffset,
+          hint,
+        }
+      }
+      if (found.kind === 'more') {
+        const isStuck =
+          found.position === at.position && buffer.length >= segment.endPosition - at.position
+        if (isShort && segment.endPosition === Number.POSITIVE_INFINITY) {
+          // Another process writes this segment: it ends here for now.
+          at = { position: Number.POSITIVE_INFINITY, expected: null }
+          continue
+        }
+        if (!isShort && !isStuck) {
+          at = { position: found.position, expected: found.expected }
+          wantedBytes = Math.max(maxBytes, found.neededBytes)
+          continue
+        }
+      }
+      // A position remembered from an earlier read may be another one's by now: only a lookup is proof.
+      if (request.hint !== undefined)
+        return await this.#readChunk({ ...request, hint: undefined }, range)
+      const reason = found.kind === 'damage' ? found.reason : 'length'
+      at = await this.#passDamage(
+        segment,
+        { position: found.position, reason, expected: found.expected },
+        { from, upTo },
+      )
+    }
+  }
+
+  /** Walks the batches of a buffer that was read at `at.position`. */
+  #parse(buffer: Buffer, at: Start & { from: number; upTo: number; checkCrcs: boolean }): Parsed {
+    const positions: number[] = []
+    let position = 0
+    let { expected } = at
+    while (position < buffer.length) {
+      const check = checkBatch(buffer, position, { end: buffer.length, checkCrc: at.checkCrcs })
+      if (check === 'incomplete') {
+        if (positions.length > 0) break
+        const neededBytes =
+          position + batchHeaderBytes <= buffer.length
+            ? batchSizeAt(buffer, position)
+            : batchHeaderBytes
+        return { kind: 'more', position: at.position + position, neededBytes, expected }
+      }
+      if (check !== 'ok' || !isExpected(buffer, position, expected)) {
+        // What was good before it is given first; the next read begins with the damage.
+        if (positions.length > 0) break
+        const reason = check === 'ok' ? 'offset-order' : check
+        return { kind: 'damage', position: at.position + position, reason, expected }
+      }
+      const baseOffset = baseOffsetAt(buffer, position)
+      const nextOffset = nextOffsetAt(buffer, position)
+      if (baseOffset >= at.upTo) break
+      expected = { baseOffset: nextOffset }
+      if (nextOffset > at.from) positions.push(position)
+      position += batchSizeAt(buffer, position)
+    }
+    const last = positions.at(-1)
+    if (last === undefined)
+      return { kind: 'more', position: at.position + position, neededBytes: 0, expected }
+    return {
+      kind: 'batches',
+      positions,
+      nextOffset: nextOffsetAt(buffer, last),
+      endPosition: position,
+    }
+  }
+
+  /** The segment behind `index`, unless what lies between is known to be lost. */
+  #nextSegment(
+    segments: readonly ReadableSegment[],
+    index: number,
+    from: number,
+  ): ReadableSegment | undefined {
+    for (const damage of this.#source.damage()) {
+      if (damage.from <= from && from < damage.to) throw corrupt(damage, from)
+    }
+    return segments[index + 1]
+  }
+
+  /** A batch of the segment at or before the one that holds `offset`. */
+  async #lookup(
+    segment: ReadableSegment,
+    offset: number,
+    hint: ReadHint | undefined,
+  ): Promise<Start> {
+    if (hint !== undefined && hint.baseOffset === segment.baseOffset && hint.offset === offset) {
+      return { position: hint.position, expected: { baseOffset: offset } }
+    }
+    if (offset === segment.baseOffset) return startOf(segment)
+    const entry = (await this.#indexesOf(segment)).offsets.floor(offset)
+    if (entry === null) return startOf(segment)
+    const start: Start = { position: entry.position, expected: { lastOffset: entry.offset } }
+    if (await this.#isBatchAt(segment, start)) return start
+    // The index is not to be believed, or the batch that it names is damaged: the log itself decides.
+    this.#environment.indexes.forget(this.#pathOf(segment))
+    const rebuilt = (await this.#rebuild(segment)).offsets.floor(offset)
+    return rebuilt === null
+      ? startOf(segment)
+      : { position: rebuilt.position, expected: { lastOffset: rebuilt.offset } }
+  }
+
+  async #isBatchAt(segment: ReadableSegment, start: Start): Promise<boolean> {
+    if (start.position + batchHeaderBytes > segment.endPosition) return false
+    const header = await this.#readAt(segment, start.position, batchHeaderBytes)
+    if (header.length < batchHeaderBytes) return false
+    const check = checkBatch(header, 0, { end: header.length, checkCrc: false })
+    return (check === 'ok' || check === 'incomplete') && isExpected(header, 0, start.expected)
+  }
+
+  async #indexesOf(segment: ReadableSegment): Promise<SegmentIndexes> {
+    if (segment.indexes !== null) return segment.indexes
+    const path = this.#pathOf(segment)
+    let isSound = true
+    const indexes = this.#environment.indexes.get(path, () => {
+      const loaded = this.#loadIndexes(segment)
+      isSound = loaded !== null
+      return (
+        loaded ?? {
+          offsets: new OffsetIndex(segment.baseOffset),
+          times: new TimeIndex(segment.baseOffset),
+        }
+      )
+    })
+    if (isSound) return indexes
+    this.#environment.indexes.forget(path)
+    return await this.#rebuild(segment)
+  }
+
+  #loadIndexes(segment: ReadableSegment): SegmentIndexes | null {
+    const { files } = this.#environment
+    const offsetBytes = files.readFile(segmentPath(this.#dir, segment.baseOffset, 'index'))
+    const timeBytes = files.readFile(segmentPath(this.#dir, segment.baseOffset, 'timeindex'))
+    if (offsetBytes === null || timeBytes === null) return null
+    const offsets = OffsetIndex.load(segment.baseOffset, offsetBytes)
+    const times = TimeIndex.load(segment.baseOffset, timeBytes)
+    return offsets === null || times === null ? null : { offsets, times }
+  }
+
+  async #rebuild(segment: ReadableSegment): Promise<SegmentIndexes> {
+    const path = this.#pathOf(segment)
+    const indexes = await this.#withFile(path, file => rebuildIndexes(file, segment))
+    return this.#environment.indexes.get(path, () => indexes)
+  }
+
+  /**
+   * Where reading goes on behind damage, when that is at or below `from`: the damage was met on the way.
+   *
+   * @throws {CorruptRecordError} when the damage covers `from`.
+   */
+  async #passDamage(
+    segment: ReadableSegment,
+    at: Start & { readonly reason: Damage['reason'] },
+    wanted: { readonly from: number; readonly upTo: number },
+  ): Promise<Start> {
+    const path = this.#pathOf(segment)
+    const segments = this.#source.segments()
+    const next = segments[segmentIndexFor(segments, segment.baseOffset) + 1]
+    const limitOffset = Math.min(next?.baseOffset ?? wanted.upTo, wanted.upTo)
+    const startsAt =
+      at.expected !== null && 'baseOffset' in at.expected
+        ? at.expected.baseOffset
+        : segment.baseOffset
+    const { offsets } = await this.#indexesOf(segment)
+    const chain = await this.#withFile(path, file => {
+      const endPosition = Math.min(segment.endPosition, file.sizeBytes())
+      const request = {
+        startPosition: at.position + 1,
+        endPosition,
+        minOffset: startsAt,
+        limitOffset,
+        minLeaderEpoch: 0,
+      }
+      return findChain(file, request, boundary => {
+        if (boundary.nextOffset === limitOffset) return true
+        const entry = offsets.floor(boundary.nextOffset - 1)
+        return (
+          entry !== null &&
+          entry.position === boundary.position &&
+          entry.offset === boundary.nextOffset - 1
+        )
+      })
+    })
+    const resumesAt = chain?.isAnchored === true ? chain.baseOffset : limitOffset
+    if (chain?.isAnchored === true && resumesAt <= wanted.from) {
+      return { position: chain.position, expected: { baseOffset: chain.baseOffset } }
+    }
+    const damage: Damage = {
+      from: startsAt,
+      to: resumesAt,
+      path,
+      position: at.position,
+      reason: at.reason,
+    }
+    const isKnown = this.#source
+      .damage()
+      .some(known => known.path === path && known.position === at.position)
+    if (!isKnown) this.#source.noteDamage(damage)
+    throw corrupt(damage, wanted.from)
+  }
+
+  async #scanForTimestamp(
+    timestamp: number,
+    at: { segment: ReadableSegment; startOffset: number; range: ReadableRange },
+  ): Promise<number | null> {
+    const { segment, range } = at
+    let from = Math.max(at.startOffset, range.logStartOffset)
+    let hint: ReadHint | undefined
+    const upTo = Math.min(range.highWatermark, nextBase(this.#source.segments(), segment))
+    while (from < upTo) {
+      const request = { from, upTo, maxBytes: 64 << 10, checkCrcs: true, hint }
+      const chunk = await this.#readChunk(request, range)
+      for (const position of chunk.positions) {
+        if (maxTimestampAt(chunk.buffer, position) < timestamp) continue
+        const found = await this.#firstAtOrAfter(chunk, position, timestamp)
+        if (found !== null && found >= range.logStartOffset) return found
+      }
+      if (chunk.nextOffset <= from) return null
+      from = chunk.nextOffset
+      hint = chunk.hint
+    }
+    return null
+  }
+
+  async #firstAtOrAfter(
+    chunk: LogChunk,
+    position: number,
+    timestamp: number,
+  ): Promise<number | null> {
+    const context = { ...this.#identity, key: null, value: null, path: chunk.path }
+    let batch = new BatchView(context, { buffer: chunk.buffer, position })
+    if (batch.compressionType !== 'none') {
+      const bytes = chunk.buffer.subarray(position, position + batch.sizeBytes)
+      const records = await decompressRecords(bytes, {
+        maxBytes: maxDecompressedBytes,
+        path: chunk.path,
+      })
+      batch = new BatchView(context, { buffer: chunk.buffer, position, records })
+    }
+    for (const record of batch) if (record.timestamp >= timestamp) return record.offset
+    return null
+  }
+
+  /** Reads up to `sizeBytes`, fewer at the segment's end. */
+  async #readAt(segment: ReadableSegment, position: number, sizeBytes: number): Promise<Buffer> {
+    const wanted = Math.min(sizeBytes, segment.endPosition - position)
+    const buffer = Buffer.allocUnsafeSlow(Math.max(wanted, 0))
+    const { syncReads, clock, counters } = this.#environment
+    const path = this.#pathOf(segment)
+    const count = await this.#withFile(path, file => {
+      if (!syncReads.isAllowed(buffer.length)) return file.read(buffer, position)
+      const startMs = clock.monotonicMs()
+      const read = file.readSync(buffer, position)
+      syncReads.note(clock.monotonicMs() - startMs)
+      return read
+    })
+    counters.reads++
+    counters.readBytes += count
+    return count === buffer.length ? buffer : buffer.subarray(0, count)
+  }
+
+  async #withFile<T>(path: string, use: (file: OpenFile) => T | Promise<T>): Promise<T> {
+    let pin: PinnedFile | undefined
+    try {
+      pin = this.#environment.handles.pin(path, 'read')
+      return await use(pin.file)
+    } catch (error) {
+      throw error instanceof CorruptRecordError
+        ? error
+        : new StorageError(path, 'read', error, 'not-written')
+    } finally {
+      pin?.release()
+    }
+  }
+
+  #noteRead(request: ChunkRequest, nextOffset: number, sizeBytes: number): void {
+    if (!readChannel.hasSubscribers) return
+    readChannel.publish({ ...this.#identity, from: request.from, nextOffset, sizeBytes })
+  }
+
+  #pathOf(segment: ReadableSegment): string {
+    return segmentPath(this.#dir, segment.baseOffset, 'log')
+  }
+}
+
+/** A place to start walking, and what the batch there must be: nothing is known when null. */
+interface Start {
+  readonly position: number
+  readonly expected: { readonly baseOffset: number } | { readonly lastOffset: number } | null
+}
+
+type Parsed =
+  | {
+      readonly kind: 'batches'
+      readonly positions: readonly number[]
+      readonly nextOffset: number
+      readonly endPosition: number
+    }
+  | ({ readonly kind: 'more'; readonly neededBytes: number } & Start)
+  | ({ readonly kind: 'damage'; readonly reason: Damage['reason'] } & Start)
+
+function startOf(segment: ReadableSegment | undefined): Start {
+  return {
+    position: 0,
+    expected: segment === undefined ? null : { baseOffset: segment.baseOffset },
+  }
+}
+
+/**
+ * Whether a batch has the offsets that it must have there. The base offset lies outside the CRC, so
+ * that this is what tells a record that was renumbered by a flipped bit.
+ */
+function isExpected(buffer: Buffer, position: number, expected: Start['expected']): boolean {
+  if (expected === null) return true
+  if ('baseOffset' in expected) return baseOffsetAt(buffer, position) === expected.baseOffset
+  return nextOffsetAt(buffer, position) - 1 === expected.lastOffset
+}
+
+const nothing = Buffer.alloc(0)
+
+function emptyChunk(nextOffset: number): LogChunk {
+  return { buffer: nothing, positions: [], path: '', filePosition: 0, nextOffset, hint: undefined }
+}
+
+/** Place of the last segment that begins at or below `offset`; -1 when there is none. */
+function segmentIndexFor(segments: readonly ReadableSegment[], offset: number): number {
+  let low = 0
+  let high = segments.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if ((segments[middle] as ReadableSegment).baseOffset <= offset) low = middle + 1
+    else high = middle
+  }
+  return low - 1
+}
+
+function segmentFor(
+  segments: readonly ReadableSegment[],
+  offset: number,
+): ReadableSegment | undefined {
+  return segments[segmentIndexFor(segments, offset)]
+}
+
+function nextBase(segments: readonly ReadableSegment[], segment: ReadableSegment): number {
+  return (
+    segments[segmentIndexFor(segments, segment.baseOffset) + 1]?.baseOffset ??
+    Number.POSITIVE_INFINITY
+  )
+}
+
+function corrupt(damage: Damage, from: number): CorruptRecordError {
+  const { path, position, to, reason } = damage
+  return new CorruptRecordError({ path, position, from: Math.max(from, damage.from), to }, reason)
+}
+
+function errnoOf(cause: unknown): unknown {
+  return cause instanceof Error && 'code' in cause ? cause.code : undefined
+}

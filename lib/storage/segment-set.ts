@@ -1,0 +1,377 @@
+/**
+ * The segment files of one partition and what must be synced, in which order: a flush covers the
+ * segments that were rolled since the last one first, then the names of new files, then the active
+ * segment. Finishing a sealed segment (its index files and its manifest line) happens behind, off
+ * the way of acknowledgements, because indexes can be rebuilt from the log.
+ */
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+
+import type { OpenFile } from '../files/files.ts'
+import type { WriteRegion } from './batch-accumulator.ts'
+import { replaceFile } from './checkpoint-file.ts'
+import type { Damage, StorageEnvironment } from './environment.ts'
+import type { PinnedFile } from './file-handles.ts'
+import {
+  ActiveSegment,
+  type ActiveSegmentState,
+  emptySegmentState,
+  type SealedSegment,
+  segmentPath,
+} from './segment.ts'
+import type { ReadableSegment } from './segment-reader.ts'
+import { formatManifest, type SegmentFacts } from './segments-manifest.ts'
+
+/** Name of the manifest in the partition's directory. */
+export const manifestFileName = 'segments.manifest'
+
+/** What the owner hears. */
+export interface SegmentSetListener {
+  segmentSealed(segment: SealedSegment): void
+  backgroundFailed(what: string, error: Error): void
+}
+
+interface RolledSegment {
+  readonly segment: SealedSegment
+  /** Pins the log file while it has bytes to flush. */
+  readonly pin: PinnedFile | null
+}
+
+/** Segments of one partition; appends come from its single writer, reads may come at any time. */
+export class SegmentSet {
+  readonly #environment: StorageEnvironment
+  readonly #dir: string
+  readonly #listener: SegmentSetListener
+  #sealed: SealedSegment[]
+  #active: ActiveSegment | null
+  #activePin: PinnedFile | null = null
+  #rolled: RolledSegment[] = []
+  /** Counts files whose names are not durable yet; a sync of the directory covers those before it. */
+  #namesMade = 0
+  #namesSynced = 0
+  #readable: readonly ReadableSegment[] | null = null
+  #finishing: Promise<void> = Promise.resolve()
+  readonly damage: Damage[]
+
+  constructor(
+    environment: StorageEnvironment,
+    dir: string,
+    options: {
+      readonly sealed: readonly SealedSegment[]
+      readonly active: ActiveSegmentState | null
+      readonly damage: readonly Damage[]
+      readonly listener: SegmentSetListener
+    },
+  ) {
+    this.#environment = environment
+    this.#dir = dir
+    this.#listener = options.listener
+    this.#sealed = [...options.sealed]
+    this.#active =
+      options.active === null ? null : new ActiveSegment(options.active, environment.time.nowMs())
+    this.damage = [...options.damage]
+    for (const segment of this.#sealed)
+      if (segment.pendingIndexes !== null) this.#finish(segment, false)
+  }
+
+  get active(): ActiveSegment | null {
+    return this.#active
+  }
+
+  get count(): number {
+    return this.#sealed.length + (this.#active === null ? 0 : 1)
+  }
+
+  get sizeBytes(): number {
+    let total = this.#active?.sizeBytes ?? 0
+    for (const segment of this.#sealed) total += segment.sizeBytes
+    return total
+  }
+
+  /** In offset order; the array is made anew when the set changes. */
+  segments(): readonly ReadableSegment[] {
+    this.#readable ??= this.#listReadable()
+    return this.#readable
+  }
+
+  noteDamage(damage: Damage): void {
+    this.damage.push(damage)
+  }
+
+  /**
+   * The file in which a batch belongs, pinned until `unpin`; rolls first when the active segment is
+   * full. Null when no file handle is free. Errors of opening pass through.
+   */
+  fileFor(
+    batch: { baseOffset: number; nextOffset: number; sizeBytes: number },
+    segmentBytes: number,
+  ): OpenFile | null {
+    if (this.#active?.isFullFor(batch, segmentBytes)) this.#seal(this.#active)
+    if (this.#activePin !== null) return this.#activePin.file
+    if (!this.#environment.handles.hasRoom) return null
+    if (this.#active === null) this.create(batch.baseOffset)
+    else this.#activePin = this.#environment.handles.pin(this.#pathOf(this.#active), 'write')
+    return (this.#activePin as PinnedFile | null)?.file ?? null
+  }
+
+  /** Bytes that the next write may take of the active segment without looking at its limits again. */
+  roomFor(segmentBytes: number): number {
+    const active = this.#active as ActiveSegment
+    // Near the end of the int32 range of relative offsets every batch is looked at by itself.
+    if (active.nextOffset - active.baseOffset > 0x7fff0000) return 0
+    return segmentBytes - active.sizeBytes
+  }
+
+  /** Notes what has been written at the end of the active segment. */
+  wrote(region: WriteRegion, nowMs: number, indexIntervalBytes: number): void {
+    const active = this.#active as ActiveSegment
+    for (const batch of region.batches) {
+      active.noteBatch(batch.chunk.buffer, batch.position, {
+        sizeBytes: batch.sizeBytes,
+        nowMs,
+        indexIntervalBytes,
+      })
+    }
+  }
+
+  /** Cuts what a failed write may have left behind the last good batch, and syncs that. */
+  async cutTail(): Promise<void> {
+    const file = this.#activePin?.file
+    if (file === undefined || this.#active === null) return
+    file.truncate(this.#active.sizeBytes)
+    await file.syncData()
+  }
+
+  /** Makes everything durable that was written before the call. */
+  sync(): Promise<void> {
+    if (this.#rolled.length === 0 && this.#namesMade === this.#namesSynced) {
+      return this.#activePin === null ? Promise.resolve() : this.#activePin.file.syncData()
+    }
+    return this.#syncOverRoll()
+  }
+
+  /** Everything is flushed: the active file need not stay open. */
+  unpin(): void {
+    this.#activePin?.release()
+    this.#activePin = null
+  }
+
+  /** Starts a new, empty active segment behind an idle one. */
+  rollIdle(nextOffset: number): void {
+    if (this.#active !== null) this.#seal(this.#active)
+    this.create(nextOffset)
+    this.unpin()
+  }
+
+  /** Creates the active segment's file; its name is not durable before the next sync. */
+  create(baseOffset: number): void {
+    assert(this.#active === null)
+    const path = segmentPath(this.#dir, baseOffset, 'log')
+    this.#activePin = this.#environment.handles.pin(path, 'create')
+    this.#active = new ActiveSegment(emptySegmentState(baseOffset), this.#environment.time.nowMs())
+    this.#namesMade++
+    this.#readable = null
+  }
+
+  /** Writes the index entries that are not in their files yet, without syncing them. */
+  saveIndexes(): void {
+    const active = this.#active
+    if (active === null) return
+    const { offsets, times } = active.indexes
+    this.#appendTo(
+      'index',
+      offsets.bytes().subarray(active.savedOffsetEntries * 8),
+      active.savedOffsetEntries * 8,
+    )
+    this.#appendTo(
+      'timeindex',
+      times.bytes().subarray(active.savedTimeEntries * 12),
+      active.savedTimeEntries * 12,
+    )
+    active.savedOffsetEntries = offsets.entryCount
+    active.savedTimeEntries = times.entryCount
+  }
+
+  /** A clean end: the indexes are complete and synced, and the manifest knows the active segment. */
+  async finish(): Promise<void> {
+    await this.#finishing
+    const active = this.#active
+    if (active === null) return
+    active.finishTimeIndex()
+    await this.#writeIndexFiles(active.baseOffset, active.indexes)
+    await this.#writeManifest(active)
+  }
+
+  /** Resolves when nothing happens in the background any more. */
+  whenFinished(): Promise<void> {
+    return this.#finishing
+  }
+
+  /** Gives up all handles, also of files with bytes to flush. */
+  abandon(): void {
+    this.unpin()
+    for (const { pin } of this.#rolled) pin?.release()
+    this.#rolled = []
+    this.#environment.handles.forgetAll(join(this.#dir, '/'))
+    for (const segment of this.#sealed) this.#environment.indexes.forget(this.#pathOf(segment))
+  }
+
+  /** Cuts the files at a batch boundary: manifest lines go first, then later segments, then the tail. */
+  async cutTo(cut: { readonly baseOffset: number; readonly position: number }): Promise<void> {
+    const { files, handles } = this.#environment
+    await this.#finishing
+    const later = [...this.#sealed, ...(this.#active === null ? [] : [this.#active])].filter(
+      segment => segment.baseOffset > cut.baseOffset,
+    )
+    this.#sealed = this.#sealed.filter(segment => segment.baseOffset < cut.baseOffset)
+    await this.#writeManifest(null)
+    for (const { baseOffset } of later.reverse()) {
+      for (const suffix of ['log', 'index', 'timeindex', 'snapshot'] as const) {
+        const path = segmentPath(this.#dir, baseOffset, suffix)
+        handles.forget(path)
+        if (files.stat(path) !== null) await files.remove(path)
+      }
+    }
+    for (const suffix of ['index', 'timeindex'] as const) {
+      const path = segmentPath(this.#dir, cut.baseOffset, suffix)
+      if (files.stat(path) !== null) await files.remove(path)
+    }
+    const path = segmentPath(this.#dir, cut.baseOffset, 'log')
+    if (files.stat(path) !== null) {
+      const file = files.open(path, 'write')
+      try {
+        file.truncate(cut.position)
+        await file.syncData()
+      } finally {
+        file.close()
+      }
+    }
+    await files.syncDirectory(this.#dir)
+  }
+
+  #seal(active: ActiveSegment): void {
+    const segment = active.seal()
+    this.#sealed.push(segment)
+    this.#rolled.push({ segment, pin: this.#activePin })
+    this.#active = null
+    this.#activePin = null
+    this.#readable = null
+    this.#environment.counters.segmentsRolled++
+  }
+
+  async #syncOverRoll(): Promise<void> {
+    const rolled = [...this.#rolled]
+    const active = this.#activePin
+    const namesMade = this.#namesMade
+    for (const { pin } of rolled) await pin?.file.syncData()
+    if (namesMade > this.#namesSynced) {
+      await this.#environment.files.syncDirectory(this.#dir)
+      this.#namesSynced = namesMade
+    }
+    await active?.file.syncData()
+    this.#rolled.splice(0, rolled.length)
+    for (const { segment, pin } of rolled) {
+      pin?.release()
+      this.#finish(segment, true)
+    }
+  }
+
+  #finish(segment: SealedSegment, isNew: boolean): void {
+    this.#finishing = this.#finishing.then(async () => {
+      try {
+        if (segment.pendingIndexes !== null)
+          await this.#writeIndexFiles(segment.baseOffset, segment.pendingIndexes)
+        await this.#writeManifest(null)
+        segment.pendingIndexes = null
+        this.#readable = null
+        if (isNew) this.#listener.segmentSealed(segment)
+      } catch (error) {
+        this.#listener.backgroundFailed(`finishing segment ${segment.baseOffset}`, error as Error)
+      }
+    })
+  }
+
+  async #writeIndexFiles(
+    baseOffset: number,
+    indexes: ReadableSegment['indexes'] & object,
+  ): Promise<void> {
+    for (const [suffix, bytes] of [
+      ['index', indexes.offsets.bytes()],
+      ['timeindex', indexes.times.bytes()],
+    ] as const) {
+      const file = this.#openSideFile(baseOffset, suffix)
+      try {
+        if (bytes.length > 0 && (await file.write(bytes, 0)) !== bytes.length)
+          throw new Error('short write')
+        file.truncate(bytes.length)
+        await file.syncData()
+      } finally {
+        file.close()
+      }
+    }
+  }
+
+  async #writeManifest(active: ActiveSegment | null): Promise<void> {
+    const sealed: SegmentFacts[] = []
+    for (const { facts } of this.#sealed) if (facts !== null) sealed.push(facts)
+    const text = formatManifest({ sealed, active: active === null ? null : activeFacts(active) })
+    await replaceFile(this.#environment.files, join(this.#dir, manifestFileName), text)
+  }
+
+  #appendTo(suffix: 'index' | 'timeindex', bytes: Buffer, position: number): void {
+    if (bytes.length === 0) return
+    const file = this.#openSideFile((this.#active as ActiveSegment).baseOffset, suffix)
+    try {
+      file.writeSync(bytes, position)
+    } finally {
+      file.close()
+    }
+  }
+
+  #openSideFile(baseOffset: number, suffix: 'index' | 'timeindex'): OpenFile {
+    const { files } = this.#environment
+    const path = segmentPath(this.#dir, baseOffset, suffix)
+    return files.open(path, files.stat(path) === null ? 'create' : 'write')
+  }
+
+  #pathOf(segment: { baseOffset: number }): string {
+    return segmentPath(this.#dir, segment.baseOffset, 'log')
+  }
+
+  #listReadable(): readonly ReadableSegment[] {
+    const list: ReadableSegment[] = this.#sealed.map(segment => ({
+      baseOffset: segment.baseOffset,
+      nextOffset: segment.nextOffset,
+      endPosition: segment.sizeBytes,
+      indexes: segment.pendingIndexes,
+    }))
+    const active = this.#active
+    if (active !== null) {
+      list.push({
+        baseOffset: active.baseOffset,
+        get nextOffset() {
+          return active.nextOffset
+        },
+        get endPosition() {
+          return active.sizeBytes
+        },
+        indexes: active.indexes,
+      })
+    }
+    return list
+  }
+}
+
+/** The manifest's line of an active segment; null when its append times or its checksum are unknown. */
+function activeFacts(active: ActiveSegment): SegmentFacts | null {
+  if (active.sizeBytes > 0) return active.facts()
+  const { baseOffset } = active
+  return {
+    baseOffset,
+    nextOffset: baseOffset,
+    sizeBytes: 0,
+    firstAppendMs: -1,
+    lastAppendMs: -1,
+    headersCrc: 0,
+  }
+}

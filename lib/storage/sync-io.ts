@@ -1,0 +1,32 @@
+/**
+ * Whether small reads and writes are done synchronously. From the page cache a synchronous call
+ * takes about a microsecond and a trip through libuv's pool about twenty-seven; on a slow or busy
+ * disk a synchronous call would stall the whole process instead.
+ */
+
+/** Largest read or write that is ever done synchronously. */
+export const maxSyncBytes: number = 64 << 10
+
+/** A synchronous call longer than this sends the following ones to the pool. */
+const slowMs = 2
+
+/** How many calls go to the pool before a synchronous one is tried again. */
+const penaltyCalls = 1000
+
+/** Remembers whether synchronous calls have been fast lately. */
+export class SyncIo {
+  #callsToSkip = 0
+
+  /** True when the next call of that size may be synchronous. */
+  isAllowed(sizeBytes: number): boolean {
+    if (sizeBytes > maxSyncBytes) return false
+    if (this.#callsToSkip === 0) return true
+    this.#callsToSkip--
+    return false
+  }
+
+  /** Notes how long a synchronous call took. */
+  note(elapsedMs: number): void {
+    if (elapsedMs > slowMs) this.#callsToSkip = penaltyCalls
+  }
+}
