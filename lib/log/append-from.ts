@@ -202,16 +202,22 @@ export class BulkAppend {
         ? result
         : { ...result, baseOffset: first.baseOffset, timestamp: first.timestamp },
     )
+    if (this.#failure === null) this.#report(batch.records)
+    this.#pump()
+  }
+
+  #report(records: readonly PlainRecord[]): void {
+    const { onProgress } = this.#options
+    if (onProgress === undefined) return
     this.#acknowledged = {
-      records: this.#acknowledged.records + batch.records.length,
-      bytes: this.#acknowledged.bytes + payloadBytes(batch.records),
+      records: this.#acknowledged.records + records.length,
+      bytes: this.#acknowledged.bytes + payloadBytes(records),
     }
     try {
-      if (this.#failure === null) this.#options.onProgress?.(this.#acknowledged)
+      onProgress(this.#acknowledged)
     } catch (error) {
       this.#fail(error)
     }
-    this.#pump()
   }
 
   #fail(error: unknown): void {

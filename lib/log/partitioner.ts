@@ -48,7 +48,7 @@ export class PartitionChooser {
       this.#bytesToSticky += lengthOf(record.value)
       return this.#sticky % partitionCount
     }
-    return partitionForKey(bytesOf(key as Uint8Array | string), partitionCount)
+    return partitionForKey(hashableOf(key as Uint8Array | string), partitionCount)
   }
 
   /** A call is over: key-less records may go on to the next partition. */
@@ -89,6 +89,23 @@ export function checkPartition(topic: string, partition: unknown, partitionCount
 
 function isPartition(partition: unknown, partitionCount: number): partition is number {
   return Number.isInteger(partition) && Number(partition) >= 0 && Number(partition) < partitionCount
+}
+
+/** UTF-8 takes three bytes a UTF-16 unit at most. */
+const scratchUnits = 85
+
+/** Short keys are encoded here to be hashed, and views of it kept by size: no Buffer is made per record. */
+const scratch = Buffer.alloc(3 * scratchUnits)
+const scratchViews: Uint8Array[] = []
+
+/** The bytes of a key until the next call. */
+function hashableOf(key: Uint8Array | string): Uint8Array {
+  if (typeof key !== 'string') return key
+  if (key.length > scratchUnits) return Buffer.from(key)
+  const sizeBytes = scratch.write(key)
+  const view = scratchViews[sizeBytes] ?? scratch.subarray(0, sizeBytes)
+  scratchViews[sizeBytes] = view
+  return view
 }
 
 function bytesOf(key: Uint8Array | string): Buffer {

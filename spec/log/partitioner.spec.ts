@@ -31,7 +31,7 @@ describe('a record that names its partition', () => {
 
 describe('a record with a key', () => {
   it("goes where Kafka's Java client sends it, as a string and as bytes", () => {
-    for (const key of ['a', 'order-4711', 'ключ', '']) {
+    for (const key of ['a', 'order-4711', 'ключ', '', '\u20ac'.repeat(85), 'x'.repeat(86), 'b']) {
       const expected = partitionForKey(Buffer.from(key), 7)
       assert.equal(chooser().choose({ key, value: null }, 7), expected)
       assert.equal(chooser().choose({ key: Buffer.from(key), value: null }, 7), expected)
