@@ -14,7 +14,13 @@ import { lastAppendMs, readPartitionFiles } from './partition-files.ts'
 import { ProducerReplay } from './producer-replay.ts'
 import type { CutBytes } from './quarantine.ts'
 import type { FoundPartition, RecoveredPartition, RecoverOptions } from './recovered-partition.ts'
-import { type CutPlan, cleanUp, removeLeftovers, surveyCut } from './recovery-cleanup.ts'
+import {
+  type CutPlan,
+  cleanUp,
+  removeLeftovers,
+  removeTemporary,
+  surveyCut,
+} from './recovery-cleanup.ts'
 import { type LogScan, type ScannedSegment, scanLog } from './recovery-scan.ts'
 import { listSealed } from './sealed-segments.ts'
 import { type ActiveSegmentState, type SealedSegment, segmentPath } from './segment.ts'
@@ -43,6 +49,7 @@ function isErrno(error: unknown): error is NodeJS.ErrnoException {
 async function recover(options: RecoverOptions): Promise<RecoveredPartition> {
   const { files } = options.environment
   const listed = readPartitionFiles(files, options.dir)
+  await removeTemporary(files, options.dir, listed.temporaryNames)
   const firstBase = listed.bases[0]
   const firstKnown = listed.manifest.sealed[0]?.baseOffset ?? firstBase
   const logStartOffset =

@@ -101,6 +101,15 @@ export async function removeLeftovers(
   }
 }
 
+/** Removes what a crash left of files that were being replaced; not durably, for they are never read. */
+export async function removeTemporary(
+  files: Files,
+  dir: string,
+  names: readonly string[],
+): Promise<void> {
+  for (const name of names) await remove(files, join(dir, name))
+}
+
 /** What is to be made true on disk. */
 export interface Cleanup {
   readonly found: PartitionFiles
@@ -159,7 +168,6 @@ export async function cleanUp(files: Files, dir: string, plan: Cleanup): Promise
     const isWrong = offset > logEndOffset || plan.damagedSnapshots.includes(offset)
     if (isWrong) await remove(files, segmentPath(dir, offset, 'snapshot'))
   }
-  for (const name of found.temporaryNames) await remove(files, join(dir, name))
   await syncDirectory(files, dir)
   const torn = cut?.bytes.find(({ baseOffset }) => baseOffset === plan.cutBaseOffset)
   if (torn !== undefined && plan.keptBases.has(torn.baseOffset)) await truncate(files, torn)
