@@ -39,6 +39,8 @@ export class BatchAccumulator {
   hasOpen = false
   #openBaseOffset = 0
   #openPosition = 0
+  /** Engine time at which the open batch was begun. */
+  openedMs = 0
   /** More than a small chunk went through since the partition was idle. */
   #isBusy = false
 
@@ -55,11 +57,6 @@ export class BatchAccumulator {
     return this.hasOpen ? (this.#writer as BatchWriter).endPosition - this.#openPosition : 0
   }
 
-  /** Timestamp of the first record of the open batch. */
-  get openTimestamp(): number {
-    return (this.#writer as BatchWriter).firstTimestamp
-  }
-
   /** Whether a record of at most `boundBytes` may join the open batch. */
   fitsOpen(boundBytes: number, maxBatchBytes: number): boolean {
     const sizeBytes = this.openBytes + boundBytes
@@ -71,12 +68,13 @@ export class BatchAccumulator {
   }
 
   /** Opens a batch with room for `boundBytes` of records; none is open. */
-  begin(boundBytes: number, baseOffset: number): BatchWriter {
+  begin(boundBytes: number, baseOffset: number, nowMs: number): BatchWriter {
     assert(!this.hasOpen)
     const chunk = this.#chunkFor(batchHeaderBytes + boundBytes)
     this.#writer ??= new BatchWriter()
     this.#openPosition = chunk.endPosition
     this.#openBaseOffset = baseOffset
+    this.openedMs = nowMs
     this.#writer.begin(chunk.buffer, chunk.endPosition)
     this.hasOpen = true
     return this.#writer

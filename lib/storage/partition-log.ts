@@ -10,6 +10,7 @@ import {
   ClosedError,
   DiskFullError,
   OffsetMismatchError,
+  QueueFullError,
   RecordBatchTooLargeError,
   RecordTooLargeError,
   StorageError,
@@ -212,11 +213,7 @@ export class PartitionLog implements ReadablePartition, TurnMember, LineHost, Pi
 
   /** Flushes everything appended before the call. Rejects with the first failure since the last flush. */
   async flush(): Promise<void> {
-    this.#failures.flushStarted()
-    this.#line?.sealOpen()
-    await this.#line?.whenEmpty()
-    await this.#pipeline.flushUpTo(this.logEndOffset)
-    const failure = this.#failures.flushEnded()
+    const failure = await this.#flushAll()
     if (failure !== null) throw failure
   }
 
@@ -341,7 +338,8 @@ export class PartitionLog implements ReadablePartition, TurnMember, LineHost, Pi
 
   noteRejection(ack: Ack, error: Error): void {
     this.#environment.counters.rejectedAppends++
-    this.#failures.reject(ack, error)
+    if (isCallersOwn(error)) ack.reject(error)
+    else this.#failures.reject(ack, error)
     this.scheduleTurn()
   }
 
@@ -364,13 +362,13 @@ export class PartitionLog implements ReadablePartition, TurnMember, LineHost, Pi
     const isJoining = accumulator.fitsOpen(boundBytes, maxBatchBytes)
     if (!isJoining) {
       if (accumulator.hasOpen) this.#sealOpen()
-      accumulator.begin(boundBytes, baseOffset)
+      accumulator.begin(boundBytes, baseOffset, nowMs)
     }
     const beforeBytes = isJoining ? accumulator.openBytes : 0
     accumulator.add(record, nowMs)
     const sizeBytes = accumulator.openBytes - beforeBytes
     const timestamp =
-      timestampType === 'append' ? accumulator.openTimestamp : Number(record.timestamp ?? nowMs)
+      timestampType === 'append' ? accumulator.openedMs : Number(record.timestamp ?? nowMs)
     if (isAlone) this.#sealOpen()
     else if (request.acks === 'written') this.#isOpenUrgent = true
     this.#pipeline.accepted(baseOffset + 1, sizeBytes, 1)
@@ -400,7 +398,7 @@ export class PartitionLog implements ReadablePartition, TurnMember, LineHost, Pi
     if (check.kind === 'duplicate')
       return this.#acknowledgeDuplicate(request.acks, { ...check, sizeBytes: 0 })
     if (accumulator.hasOpen) this.#sealOpen()
-    const writer = accumulator.begin(boundBytes, baseOffset)
+    const writer = accumulator.begin(boundBytes, baseOffset, nowMs)
     for (const record of records) writer.add(record, nowMs)
     const sizeBytes = accumulator.openBytes
     if (sizeBytes > maxBatchBytes) {
@@ -472,7 +470,7 @@ export class PartitionLog implements ReadablePartition, TurnMember, LineHost, Pi
     accumulator.sealOpen({
       leaderEpoch: this.leaderEpoch,
       timestampType: this.#config.timestampType,
-      appendTimestamp: accumulator.openTimestamp,
+      appendTimestamp: accumulator.openedMs,
       ...producer,
     })
     this.#isOpenUrgent = false
@@ -524,9 +522,11 @@ export class PartitionLog implements ReadablePartition, TurnMember, LineHost, Pi
   #refuse(error: Error): Promise<never> {
     this.#environment.counters.rejectedAppends++
     const promise = Promise.reject<never>(error)
-    // A wrong argument is the caller's own; only what an operation met is a flush's to report.
-    if ('code' in error) this.#failures.note(error, promise)
-    this.scheduleTurn()
+    // A condition that the caller set, or broke, is the caller's own; a flush reports what the log met.
+    if (!isCallersOwn(error)) {
+      this.#failures.note(error, promise)
+      this.scheduleTurn()
+    }
     return promise
   }
 
@@ -563,15 +563,20 @@ export class PartitionLog implements ReadablePartition, TurnMember, LineHost, Pi
     )
   }
 
+  async #flushAll(): Promise<Error | null> {
+    this.#failures.flushStarted()
+    this.#line?.sealOpen()
+    await this.#line?.whenEmpty()
+    await this.#pipeline.flushUpTo(this.logEndOffset)
+    return this.#failures.flushEnded()
+  }
+
   // ---- ending and beginning again
 
   async #close(): Promise<void> {
-    let failure: Error | null = null
-    try {
-      await this.flush()
-    } catch (error) {
-      failure = error as Error
-    }
+    let failure = await this.#flushAll()
+    // What was never accepted is not lost by closing.
+    if (failure instanceof QueueFullError) failure = null
     const isSound = this.#pipeline.failure === null
     this.#refusal ??= new ClosedError()
     await this.#pipeline.stop()
@@ -651,6 +656,15 @@ export class PartitionLog implements ReadablePartition, TurnMember, LineHost, Pi
     const path = segmentPath(this.dir, offset, 'snapshot')
     await replaceFile(this.#environment.files, path, this.#producers.snapshot())
   }
+}
+
+/** Refusals for what the caller asked; a flush reports only what the log itself met. */
+function isCallersOwn(error: Error): boolean {
+  return !(
+    error instanceof StorageError ||
+    error instanceof DiskFullError ||
+    error instanceof QueueFullError
+  )
 }
 
 const isNew: ProducerCheck = { kind: 'new' }
