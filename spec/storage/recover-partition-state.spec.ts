@@ -204,13 +204,14 @@ describe('recoverPartition and the active segment', () => {
     for (const seed of seeds(40)) {
       const files = faultyFiles({ seed })
       await layDown(files, [batchesFrom(0, 10)])
-      await put(files, pathOf(10), Buffer.concat(batchesFrom(10, 10)), false)
+      // Too short for an index file, whose replacement would sync the directory by the way.
+      await put(files, pathOf(10), Buffer.concat(batchesFrom(10, 2)), false)
       const before = await recover(files, { checkpointedRecoveryPoint: 10 })
-      assert.equal(before.logEndOffset, 20)
+      assert.equal(before.logEndOffset, 12)
       files.crash()
       const after = await recover(files, { checkpointedRecoveryPoint: 10 })
-      assert.equal(after.logEndOffset, 20, `SEED=${seed}`)
-      assert.equal(exposed(files, after).length, 20)
+      assert.equal(after.logEndOffset, 12, `SEED=${seed}`)
+      assert.equal(exposed(files, after).length, 12)
     }
   })
 
