@@ -132,10 +132,10 @@ export class ForeignTopic implements TopicState {
     if (topic.partitions > known) for (const callback of [...this.#whenAdded]) callback()
   }
 
-  /** The topic was deleted, or the log is closed. */
+  /** The log is closed: live readers end; or the topic is gone: they learn that. */
   end(isGone: boolean): void {
     this.#isGone ||= isGone
-    for (const reader of [...this.readers]) reader.end()
+    if (!isGone) for (const reader of [...this.readers]) reader.end()
     for (const partition of this.partitions) partition.end()
   }
 

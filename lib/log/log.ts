@@ -31,7 +31,7 @@ import type { LogServices } from './log-services.ts'
 import type { OpenTopic } from './open-topic.ts'
 import { TopicHandle } from './topic.ts'
 import { formatVersion } from './topic-catalog.ts'
-import type { TopicChanges } from './topic-changes.ts'
+import type { NewTopic, TopicChanges } from './topic-changes.ts'
 
 /** Partitions that are closed at the same time; each may flush and write a few small files. */
 const maxParallelCloses = 16
@@ -89,9 +89,13 @@ export class WritableLog implements Log {
     await this.#changes.whenNameIsQuiet(name)
     this.#assertOpen()
     const known = this.#changes.topics.get(name)
-    if (known !== undefined) await this.#adjust(known, checked)
-    else if (!checked.create) throw new UnknownTopicOrPartitionError(name)
-    return new TopicHandle(known ?? (await this.#create(name, checked)), checked)
+    if (known === undefined && !checked.create) throw new UnknownTopicOrPartitionError(name)
+    const found =
+      known === undefined
+        ? await this.#changes.findOrCreate(newTopic(name, checked))
+        : { topic: known, isNew: false }
+    if (!found.isNew) await this.#adjust(found.topic, checked)
+    return new TopicHandle(found.topic, checked)
   }
 
   async createTopic<K = Buffer, V = Buffer>(
@@ -101,7 +105,7 @@ export class WritableLog implements Log {
     this.#assertOpen()
     const checked = checkTopicOptions(options)
     checkNameType(name)
-    return new TopicHandle(await this.#create(name, checked), checked)
+    return new TopicHandle(await this.#changes.create(newTopic(name, checked)), checked)
   }
 
   async deleteTopic(name: string): Promise<void> {
@@ -174,11 +178,6 @@ export class WritableLog implements Log {
     return this.close()
   }
 
-  async #create<K, V>(name: string, checked: CheckedTopicOptions<K, V>): Promise<OpenTopic> {
-    const { config, partitions } = checked
-    return await this.#changes.create({ name, config, partitions: partitions ?? 1 })
-  }
-
   /** Applies what was given for a topic that is there. */
   async #adjust<K, V>(topic: OpenTopic, checked: CheckedTopicOptions<K, V>): Promise<void> {
     const { partitions, config } = checked
@@ -244,6 +243,7 @@ export class WritableLog implements Log {
   /** Refuses what is pending and lets the rest of closing go on unattended. */
   #giveUp(dir: string, timeoutMs: number, reject: (error: Error) => void): void {
     const late = new StorageError(dir, 'close', new Error(`not finished within ${timeoutMs} ms`))
+    this.#changes.stopRemoving()
     for (const partition of this.#partitions()) partition.abandon(late).catch(() => undefined)
     reject(late)
   }
@@ -287,6 +287,10 @@ export class WritableLog implements Log {
       replaceFile(environment.files, path, cleanMarkerContent),
     )
   }
+}
+
+function newTopic<K, V>(name: string, { config, partitions }: CheckedTopicOptions<K, V>): NewTopic {
+  return { name, config, partitions: partitions ?? 1 }
 }
 
 // Of a name only the type matters here: a topic that is there may have any name that Kafka allows.

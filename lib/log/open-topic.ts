@@ -144,10 +144,9 @@ export class OpenTopic implements TopicState {
     for (const callback of [...this.#whenAdded]) callback()
   }
 
-  /** Refuses everything from now on; what is pending in the partitions rejects. */
+  /** Refuses everything from now on; what is pending rejects, live readers among it. */
   async abandon(error: LogError): Promise<void> {
     this.#isDeleted = true
-    for (const reader of [...this.readers]) reader.end()
     for (const { identity } of this.partitions) {
       this.#services.slots.remove(this.id, identity.partition)
       this.#services.checkpointer.remove(identity)

@@ -84,13 +84,20 @@ export class TopicChanges implements TopicOwner {
     this.#names.set(nameKey(topic.name), topic.name)
   }
 
-  /** Refuses changes from now on; resolves when those under way have settled. */
+  /**
+   * Refuses changes from now on; resolves when those under way have settled and the files of deleted
+   * topics are gone: a process that never lives long would otherwise never be rid of them.
+   */
   async close(): Promise<void> {
     this.#isOpen = false
-    this.#stop.abort()
     while (this.#underWay.size > 0) await Promise.allSettled([...this.#underWay])
     await this.#removals
     await this.#services.catalog.settled()
+  }
+
+  /** Leaves the files of deleted topics that are still there to the next open. */
+  stopRemoving(): void {
+    this.#stop.abort()
   }
 
   /** Resolves when nothing is being created or deleted under the name, or one that collides with it. */
@@ -110,6 +117,16 @@ export class TopicChanges implements TopicOwner {
    */
   create(topic: NewTopic): Promise<OpenTopic> {
     return this.#track(this.#inTurn(topic.name, () => this.#create(topic)))
+  }
+
+  /** The topic of that name, created if there is none by the time it is this call's turn. */
+  findOrCreate(topic: NewTopic): Promise<{ readonly topic: OpenTopic; readonly isNew: boolean }> {
+    const work = async () => {
+      const known = this.#topics.get(topic.name)
+      if (known !== undefined) return { topic: known, isNew: false }
+      return { topic: await this.#create(topic), isNew: true }
+    }
+    return this.#track(this.#inTurn(topic.name, work))
   }
 
   /**
