@@ -20,8 +20,9 @@ import { join } from 'node:path'
 import type { DirectoryLock } from './files.ts'
 import type { FlockAttempt } from './flock-file.ts'
 import { takeFlock } from './flock-file.ts'
-import type { HoldingKind, PidFile } from './pid-file.ts'
+import type { PidFile } from './pid-file.ts'
 import { claimPidFile, flockBusyError } from './pid-file.ts'
+import type { HoldingKind } from './pid-record.ts'
 
 /** The name of the file that flock is taken on. */
 export const lockFileName = '.lock'

@@ -1,7 +1,6 @@
 /**
  * The pid file: the record that every writer of a directory has in place while it writes, whatever
- * else protects the directory. One line of JSON, written and synced under a temporary name and then
- * linked, so that nobody, and no power loss, ever sees half of it:
+ * else protects the directory.
  *
  *     .lock.pid                  the root record
  *     .lock.pid.after-ID         the record that follows the one called ID, whose holder is gone
@@ -9,41 +8,27 @@
  *
  * Taking over from a dead holder must have one winner among openers that all found the same record,
  * even when one of them sleeps between any two steps. Removing the dead record and putting one's own
- * in its place cannot give that: the late one removes the early one's. So nothing is removed. The
- * record that follows record S is linked, exclusively, under a name made from S, and whoever gets it
- * checks that the root is still the one it started from. While it is, the chain from the root only
- * grows, and only behind a holder that is gone, so the check proves the claim; then the record is
- * renamed over the root, which ends the chain. When the root has changed, the claim is void. Ids
- * never come back, so a root that is still there has been there all the time.
+ * in its place cannot give that: the late one removes the early one's. So the record that follows
+ * record S is linked, exclusively, under a name made from S, behind the last one of the chain from
+ * the root. Only then does its opener look at every link of that chain again. When all are there, the
+ * claim is proved: ids never come back, so they have been there all the time; their holders are gone,
+ * so none will be withdrawn; and whoever finds the chain from now on ends up behind us. The claim is
+ * renamed over the root, which ends the chain. When one is missing, the claim is withdrawn. It is not
+ * enough to look at the root: a withdrawn record can have been seen, and followed.
  */
 
-import {
-  closeSync,
-  fstatSync,
-  fsyncSync,
-  linkSync,
-  openSync,
-  readdirSync,
-  readSync,
-  renameSync,
-  unlinkSync,
-  writeFileSync,
-} from 'node:fs'
+import { readdirSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { systemClock } from '../clock.ts'
 import type { LockHolder } from '../errors.ts'
 import { LockedError } from '../errors.ts'
-import { errnoCode } from './errno.ts'
-import type { LockKind } from './files.ts'
-import type { Fate, Holder } from './lock-holder.ts'
+import type { Fate } from './lock-holder.ts'
 import { currentHolder, fateOf } from './lock-holder.ts'
+import type { FoundRecord, HoldingKind, PidRecord } from './pid-record.ts'
+import { findRecord, hasHardLinks, newRecord, publishRecord, removeIfThere } from './pid-record.ts'
 
 /** The name of the pid file in its directory; every name of this file's begins with it. */
 export const pidFileName = '.lock.pid'
-
-/** How the holder of a record protects the directory; `pid-file` is the record alone. */
-export type HoldingKind = Exclude<LockKind, 'none'>
 
 /** The pid file as this opener's own. */
 export interface PidFile {
@@ -51,29 +36,16 @@ export interface PidFile {
   release(): void
 }
 
-/** What a pid file says. */
-interface PidRecord {
-  readonly id: string
-  readonly kind: HoldingKind
-  /** When the directory was taken, in ISO 8601. */
-  readonly since: string
-  readonly holder: Holder
-}
+/** Throws `LockedError` unless the holder of a record that was found is gone for certain. */
+export type AssertGone = (found: FoundRecord) => void
 
-/** A record, or bytes that are none, under one of the names. */
-interface Found {
-  readonly id: string
-  readonly record: PidRecord | null
-}
+/** What an opener does next. */
+export type ClaimStep = 'find' | 'judge' | 'publish' | 'verify' | 'withdraw' | 'rename' | 'clean'
 
 /** More than any chain of openers that each died in the middle of a takeover. */
 const maxChain = 100
 /** More than any opener loses races for without one of the winners still being there. */
 const maxAttempts = 100
-const maxRecordBytes = 4096
-
-/** Errors of link(2) that mean that the file system has no hard links. */
-const noLinkCodes: ReadonlySet<string> = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'])
 
 /**
  * Puts this thread's record in place as the pid file of `dir`, taking over from a holder that is
@@ -85,68 +57,134 @@ const noLinkCodes: ReadonlySet<string> = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUP
  * @throws {LockedError} when another holder lives or cannot be proved dead; `cause` says the latter.
  */
 export function claimPidFile(dir: string, kind: HoldingKind): PidFile {
-  const path = join(dir, pidFileName)
   for (let attempt = 0; attempt < maxAttempts; attempt += 1) {
-    const record = newRecord(kind)
+    const record = newRecord(kind, currentHolder())
     try {
-      if (!tryClaim(dir, record)) continue
-      removeLeftovers(dir)
+      if (!run(claimSteps(dir, record, found => assertGone(dir, found, record)))) continue
     } catch (error) {
       // A failure behind the link would leave the directory to a holder that does not know it.
-      releaseRecord(path, record)
+      releaseRecord(dir, record)
       throw error
     }
-    return { release: () => releaseRecord(path, record) }
+    return { release: () => releaseRecord(dir, record) }
   }
   throw new LockedError(dir, {}, new Error('too many others open and close it at this moment'))
 }
 
 /** The error for a directory whose flock somebody else holds, naming them as far as the pid file does. */
 export function flockBusyError(dir: string): LockedError {
-  const record = find(join(dir, pidFileName))?.record ?? null
+  const record = findRecord(join(dir, pidFileName))?.record ?? null
   if (record === null) return new LockedError(dir)
   const fate = fateOf(record.holder, currentHolder())
   // The record can be a dead holder's when the one who has the flock has only just got it.
   return fate.state === 'dead' ? new LockedError(dir) : new LockedError(dir, describe(record, fate))
 }
 
-/** Makes `record` the root record of the directory; false when another opener was faster. */
-function tryClaim(dir: string, record: PidRecord): boolean {
+/**
+ * One attempt to make `record` the root record of `dir`: true when it is, false when another opener
+ * was faster. Before each look at the directory and each change of it, it stops and names that step,
+ * so that a spec can put other openers' steps in between; from `clean` on the record is in place.
+ *
+ * @throws {LockedError} when `assertGone` does; nothing is left behind.
+ */
+export function* claimSteps(
+  dir: string,
+  record: PidRecord,
+  assertGone: AssertGone,
+): Generator<ClaimStep, boolean> {
   const path = join(dir, pidFileName)
-  const root = find(path)
-  if (root === null) return publish(path, record, path)
-  const claim = endOfChain(dir, root, record)
-  if (!publish(claim, record, path)) return false
-  try {
-    if (find(path)?.id === root.id) {
-      renameSync(claim, path)
-      return true
+  const temporary = `${path}.new-${record.id}`
+  yield 'find'
+  const root = findRecord(path)
+  if (root === null) {
+    yield 'publish'
+    if (!publishRecord(path, record, temporary)) return false
+  } else {
+    const chain = yield* followChain(dir, root, assertGone)
+    const claim = followerPath(dir, chain.at(-1) ?? root.id)
+    yield 'publish'
+    if (!publishRecord(claim, record, temporary)) return false
+    if (!(yield* proveClaim(dir, claim, chain))) return false
+  }
+  yield 'clean'
+  yield* removeLeftovers(dir)
+  return true
+}
+
+/** The ids of the records from the root to the last one, whose holders are all gone. */
+function* followChain(
+  dir: string,
+  root: FoundRecord,
+  assertGone: AssertGone,
+): Generator<ClaimStep, readonly string[]> {
+  const ids: string[] = []
+  for (let found: FoundRecord | null = root; found !== null; ) {
+    if (ids.length === maxChain) {
+      throw new LockedError(dir, {}, handRemoval(dir, 'its pid files do not come to an end'))
     }
+    yield 'judge'
+    assertGone(found)
+    ids.push(found.id)
+    yield 'find'
+    found = findRecord(followerPath(dir, found.id))
+  }
+  return ids
+}
+
+/** Makes the claim the root, or withdraws it when a record of the chain is not where it was found. */
+function* proveClaim(
+  dir: string,
+  claim: string,
+  chain: readonly string[],
+): Generator<ClaimStep, boolean> {
+  const root = join(dir, pidFileName)
+  try {
+    let path = root
+    for (const id of chain) {
+      yield 'verify'
+      if (findRecord(path)?.id !== id) {
+        yield 'withdraw'
+        removeIfThere(claim)
+        return false
+      }
+      path = followerPath(dir, id)
+    }
+    yield 'rename'
+    renameSync(claim, root)
+    return true
   } catch (error) {
     removeIfThere(claim)
     throw error
   }
-  removeIfThere(claim)
-  return false
 }
 
-/** The name behind the last record of the chain, all of whose holders are gone. */
-function endOfChain(dir: string, root: Found, own: PidRecord): string {
-  let found = root
-  for (let length = 0; length < maxChain; length += 1) {
-    assertGone(dir, found, own)
-    const next = join(dir, `${pidFileName}.after-${found.id}`)
-    const follower = find(next)
-    if (follower === null) return next
-    found = follower
+/**
+ * Removes what openers that were killed left behind. An opener at work can lose a name to this too:
+ * one that lost it before its link tries again, and a claim behind any root but ours is void anyway.
+ */
+function* removeLeftovers(dir: string): Generator<ClaimStep, void> {
+  for (const name of readdirSync(dir)) {
+    if (!name.startsWith(`${pidFileName}.`)) continue
+    yield 'clean'
+    removeIfThere(join(dir, name))
   }
-  throw new LockedError(dir, {}, handRemoval(dir, 'its pid files do not come to an end'))
 }
 
-function assertGone(dir: string, found: Found, own: PidRecord): void {
+function run<T>(steps: Generator<unknown, T>): T {
+  for (;;) {
+    const step = steps.next()
+    if (step.done === true) return step.value
+  }
+}
+
+function followerPath(dir: string, id: string): string {
+  return join(dir, `${pidFileName}.after-${id}`)
+}
+
+function assertGone(dir: string, found: FoundRecord, own: PidRecord): void {
   const hasFlock = own.kind !== 'pid-file'
   if (found.record === null) {
-    if (hasFlock && hasHardLinks(dir, own)) return
+    if (hasFlock && hasHardLinks(join(dir, `${pidFileName}.new-${own.id}`))) return
     throw new LockedError(dir, {}, handRemoval(dir, 'its pid file cannot be read'))
   }
   if (hasFlock && found.record.kind !== 'pid-file') return
@@ -169,135 +207,8 @@ function handRemoval(dir: string, reason: string): Error {
   )
 }
 
-/** Gives `record` the name `name`; false when that is taken, or another opener cleaned up meanwhile. */
-function publish(name: string, record: PidRecord, path: string): boolean {
-  const temporary = `${path}.new-${record.id}`
-  writeNew(temporary, `${JSON.stringify(record)}\n`)
-  try {
-    linkSync(temporary, name)
-    return true
-  } catch (error) {
-    const code = errnoCode(error) ?? ''
-    if (code === 'EEXIST' || code === 'ENOENT') return false
-    if (!noLinkCodes.has(code)) throw error
-    return publishWithoutLinks(name, record)
-  } finally {
-    removeIfThere(temporary)
-  }
-}
-
-function publishWithoutLinks(name: string, record: PidRecord): boolean {
-  try {
-    writeNew(name, `${JSON.stringify(record)}\n`)
-    return true
-  } catch (error) {
-    if (errnoCode(error) === 'EEXIST') return false
-    throw error
-  }
-}
-
-/** Whether records come whole in this directory, tried with a link; false when that stays open. */
-function hasHardLinks(dir: string, own: PidRecord): boolean {
-  const temporary = join(dir, `${pidFileName}.new-${own.id}`)
-  writeNew(temporary, '')
-  try {
-    linkSync(temporary, `${temporary}-link`)
-    return true
-  } catch (error) {
-    const code = errnoCode(error) ?? ''
-    if (code === 'ENOENT' || noLinkCodes.has(code)) return false
-    throw error
-  } finally {
-    removeIfThere(`${temporary}-link`)
-    removeIfThere(temporary)
-  }
-}
-
-function releaseRecord(path: string, record: PidRecord): void {
+function releaseRecord(dir: string, record: PidRecord): void {
+  const path = join(dir, pidFileName)
   // Nobody replaces the record of a living holder, so what is found to be ours stays ours.
-  if (find(path)?.id === record.id) removeIfThere(path)
-}
-
-/**
- * Removes what openers that were killed left behind. An opener at work can lose a name to this too:
- * one that lost it before its link tries again, and a claim behind any root but ours is void anyway.
- */
-function removeLeftovers(dir: string): void {
-  for (const name of readdirSync(dir)) {
-    if (name.startsWith(`${pidFileName}.`)) removeIfThere(join(dir, name))
-  }
-}
-
-function newRecord(kind: HoldingKind): PidRecord {
-  const holder = currentHolder()
-  const id = `${holder.pid}-${holder.thread}-${holder.startTicks || 0}-${process.hrtime.bigint()}`
-  return { id, kind, since: new Date(systemClock.wallMs()).toISOString(), holder }
-}
-
-/** What is under a name, or null. Bytes that are no record get an id of their own, by which a change is noticed. */
-function find(path: string): Found | null {
-  let fd: number
-  try {
-    fd = openSync(path, 'r')
-  } catch (error) {
-    if (errnoCode(error) === 'ENOENT') return null
-    throw error
-  }
-  try {
-    const bytes = Buffer.alloc(maxRecordBytes)
-    const record = parseRecord(bytes.toString('utf8', 0, readSync(fd, bytes, 0, maxRecordBytes, 0)))
-    const { ino, mtimeMs } = fstatSync(fd)
-    return { id: record?.id ?? `torn-${ino}-${Math.floor(mtimeMs)}`, record }
-  } finally {
-    closeSync(fd)
-  }
-}
-
-function parseRecord(text: string): PidRecord | null {
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch {
-    return null
-  }
-  return isRecord(value) ? value : null
-}
-
-function isRecord(value: unknown): value is PidRecord {
-  if (!isObject(value) || !isObject(value['holder'])) return false
-  const { id, kind, since, holder } = value
-  // The id becomes part of a file name, so it must not lead out of the directory.
-  if (typeof id !== 'string' || !/^[\w-]{1,100}$/.test(id)) return false
-  if (kind !== 'flock' && kind !== 'flock-helper' && kind !== 'pid-file') return false
-  if (typeof since !== 'string' || Number.isNaN(Date.parse(since))) return false
-  const texts = ['startTicks', 'bootId', 'namespaces', 'machineId', 'host']
-  if (!texts.every(name => typeof holder[name] === 'string')) return false
-  // Zero and negative numbers mean groups of processes to kill(2).
-  return (
-    Number.isInteger(holder['thread']) &&
-    Number(holder['pid']) > 0 &&
-    Number.isInteger(holder['pid'])
-  )
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null
-}
-
-function writeNew(path: string, text: string): void {
-  const fd = openSync(path, 'wx')
-  try {
-    writeFileSync(fd, text)
-    fsyncSync(fd)
-  } finally {
-    closeSync(fd)
-  }
-}
-
-function removeIfThere(path: string): void {
-  try {
-    unlinkSync(path)
-  } catch (error) {
-    if (errnoCode(error) !== 'ENOENT') throw error
-  }
+  if (findRecord(path)?.id === record.id) removeIfThere(path)
 }

@@ -10,7 +10,7 @@ import { describe, it } from 'node:test'
 
 import { LockedError } from '../../lib/errors.ts'
 import { lockDirectory } from '../../lib/files/directory-lock.ts'
-import type { HoldingKind } from '../../lib/files/pid-file.ts'
+import type { HoldingKind } from '../../lib/files/pid-record.ts'
 import {
   allKinds,
   makeDirectory,

@@ -12,7 +12,7 @@ import { Worker } from 'node:worker_threads'
 
 import { lockDirectory } from '../../lib/files/directory-lock.ts'
 import type { Holder } from '../../lib/files/lock-holder.ts'
-import type { HoldingKind } from '../../lib/files/pid-file.ts'
+import type { HoldingKind } from '../../lib/files/pid-record.ts'
 
 /** What a child is asked for. */
 export interface LockRequest {
