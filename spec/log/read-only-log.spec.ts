@@ -37,7 +37,9 @@ async function take(reader: Reader<{ value: Buffer | null }>, count: number): Pr
 }
 
 describe('a read-only log in another process', () => {
-  it('follows its writer across rolls, and into a topic that is created meanwhile', async t => {
+  it('follows its writer across rolls, and into a topic that is created meanwhile', {
+    timeout: 30_000,
+  }, async t => {
     const dir = tempDir(t)
     const writer = await openLog(dir)
     const first = await writer.createTopic('first', { segmentBytes: 1024 })
