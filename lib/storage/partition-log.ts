@@ -78,6 +78,8 @@ export class PartitionLog implements ReadablePartition, TurnMember, LineHost, Pi
   #isOpenUrgent = false
   #line: AppendLine | null = null
   #isProbing = false
+  /** The producer snapshot that this session wrote last. */
+  #snapshotPath: string | null = null
   /** Why appends are refused. */
   #refusal: Error | null = null
   #closing: Promise<void> | null = null
@@ -583,6 +585,7 @@ export class PartitionLog implements ReadablePartition, TurnMember, LineHost, Pi
     this.#waiters.wakeAll()
     if (isSound) {
       try {
+        await this.#pipeline.finishEpoch()
         await this.#pipeline.segments.finish()
         if (!this.#producers.isEmpty) await this.#saveSnapshot(this.recoveryPoint)
       } catch (error) {
@@ -653,8 +656,13 @@ export class PartitionLog implements ReadablePartition, TurnMember, LineHost, Pi
   }
 
   async #saveSnapshot(offset: number): Promise<void> {
+    const { files } = this.#environment
     const path = segmentPath(this.dir, offset, 'snapshot')
-    await replaceFile(this.#environment.files, path, this.#producers.snapshot())
+    await replaceFile(files, path, this.#producers.snapshot())
+    const older = this.#snapshotPath
+    this.#snapshotPath = path
+    // One is enough: the batches behind it are replayed.
+    if (older !== null && older !== path && files.stat(older) !== null) await files.remove(older)
   }
 }
 

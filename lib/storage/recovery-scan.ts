@@ -158,6 +158,7 @@ class LogScanner {
     const limit = nextBase ?? this.#plan.limitOffset
     const isKnown =
       knownFacts?.baseOffset === baseOffset &&
+      knownFacts.headersCrc !== null &&
       segment.sizeBytes > 0 &&
       segment.sizeBytes <= knownFacts.sizeBytes
     if (index === 0) this.#keptTo = segment.nextOffset

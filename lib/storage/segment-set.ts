@@ -281,9 +281,9 @@ export class SegmentSet {
       try {
         if (segment.pendingIndexes !== null)
           await this.#writeIndexFiles(segment.baseOffset, segment.pendingIndexes)
-        await this.#writeManifest(null)
         segment.pendingIndexes = null
         this.#readable = null
+        await this.#writeManifest(null)
         if (isNew) this.#listener.segmentSealed(segment)
       } catch (error) {
         this.#listener.backgroundFailed(`finishing segment ${segment.baseOffset}`, error as Error)
@@ -313,8 +313,11 @@ export class SegmentSet {
 
   async #writeManifest(active: ActiveSegment | null): Promise<void> {
     const sealed: SegmentFacts[] = []
-    for (const { facts } of this.#sealed) if (facts !== null) sealed.push(facts)
-    const text = formatManifest({ sealed, active: active === null ? null : activeFacts(active) })
+    for (const { facts, pendingIndexes } of this.#sealed) {
+      // A line says that the segment and its indexes are synced: one that is not finished has none.
+      if (facts !== null && pendingIndexes === null) sealed.push(facts)
+    }
+    const text = formatManifest({ sealed, active: active?.facts() ?? null })
     await replaceFile(this.#environment.files, join(this.#dir, manifestFileName), text)
   }
 
@@ -359,19 +362,5 @@ export class SegmentSet {
       })
     }
     return list
-  }
-}
-
-/** The manifest's line of an active segment; null when its append times or its checksum are unknown. */
-function activeFacts(active: ActiveSegment): SegmentFacts | null {
-  if (active.sizeBytes > 0) return active.facts()
-  const { baseOffset } = active
-  return {
-    baseOffset,
-    nextOffset: baseOffset,
-    sizeBytes: 0,
-    firstAppendMs: -1,
-    lastAppendMs: -1,
-    headersCrc: 0,
   }
 }

@@ -128,16 +128,14 @@ export class ActiveSegment {
     this.nextOffset = nextOffset
   }
 
-  /** What is known of the bytes so far, for the manifest; null when something is not. */
-  facts(): SegmentFacts | null {
-    if (this.#headersCrc === null || this.firstAppendMs === null || this.lastAppendMs === null)
-      return null
+  /** What is known of the bytes so far, for the manifest. */
+  facts(): SegmentFacts {
     return {
       baseOffset: this.baseOffset,
       nextOffset: this.nextOffset,
       sizeBytes: this.sizeBytes,
-      firstAppendMs: this.firstAppendMs,
-      lastAppendMs: this.lastAppendMs,
+      firstAppendMs: this.firstAppendMs ?? -1,
+      lastAppendMs: this.lastAppendMs ?? -1,
       headersCrc: this.#headersCrc,
     }
   }

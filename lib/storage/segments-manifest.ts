@@ -9,7 +9,7 @@
  *     crc32 595305d9
  *
  * The fields are base offset, next offset (exclusive end), size in bytes, first and last append time
- * in ms, and the CRC-32 over the headers of the batches. The active line is a statement about the
+ * in ms, and the CRC-32 over the headers of the batches, `-` when that is not known. The active line is a statement about the
  * first `sizeBytes` bytes of that segment, made at a clean close.
  */
 import assert from 'node:assert/strict'
@@ -19,7 +19,7 @@ import { checkedText, withChecksum } from './checkpoint-file.ts'
 import { crc32 } from './crc32.ts'
 
 const title = 'varve segments 1'
-const lineForm = /^(?:sealed|active) (\d+) (\d+) (\d+) (-1|\d+) (-1|\d+) ([0-9a-f]{8})$/
+const lineForm = /^(?:sealed|active) (\d+) (\d+) (\d+) (-1|\d+) (-1|\d+) (-|[0-9a-f]{8})$/
 
 /** What is known of one segment. */
 export interface SegmentFacts {
@@ -31,8 +31,8 @@ export interface SegmentFacts {
   readonly firstAppendMs: number
   /** Engine time of the last append; -1 when there was none. */
   readonly lastAppendMs: number
-  /** `headersCrc` over all batches, from 0. */
-  readonly headersCrc: number
+  /** `headersCrc` over all batches, from 0; null when they were not all seen, as after a crash. */
+  readonly headersCrc: number | null
 }
 
 /** What is known of the segments of one partition. */
@@ -53,7 +53,7 @@ export function formatManifest(manifest: Manifest): string {
 function formatLine(kind: 'sealed' | 'active', facts: SegmentFacts): string {
   assert.ok(isSound(facts), 'the facts of a segment are consistent')
   const { baseOffset, nextOffset, sizeBytes, firstAppendMs, lastAppendMs } = facts
-  const crc = facts.headersCrc.toString(16).padStart(8, '0')
+  const crc = facts.headersCrc?.toString(16).padStart(8, '0') ?? '-'
   return `${kind} ${baseOffset} ${nextOffset} ${sizeBytes} ${firstAppendMs} ${lastAppendMs} ${crc}`
 }
 
@@ -85,21 +85,21 @@ function parseLine(line: string): SegmentFacts | null {
     sizeBytes: Number(fields[3]),
     firstAppendMs: Number(fields[4]),
     lastAppendMs: Number(fields[5]),
-    headersCrc: Number.parseInt(fields[6] ?? '', 16),
+    headersCrc: fields[6] === '-' ? null : Number.parseInt(fields[6] ?? '', 16),
   }
   return isSound(facts) ? facts : null
 }
 
 function isSound(facts: SegmentFacts): boolean {
+  const { headersCrc: crc, ...numbers } = facts
   return (
-    Object.values(facts).every(Number.isSafeInteger) &&
+    Object.values(numbers).every(Number.isSafeInteger) &&
+    (crc === null || (Number.isSafeInteger(crc) && crc >= 0 && crc < 2 ** 32)) &&
     facts.baseOffset >= 0 &&
     facts.nextOffset >= facts.baseOffset &&
     facts.sizeBytes >= 0 &&
     facts.firstAppendMs >= -1 &&
-    facts.lastAppendMs >= -1 &&
-    facts.headersCrc >= 0 &&
-    facts.headersCrc < 2 ** 32
+    facts.lastAppendMs >= -1
   )
 }
 

@@ -283,6 +283,18 @@ export class WritePipeline {
     )
   }
 
+  /**
+   * Before a clean end: an epoch that was raised and not used is not forgotten either. The one before
+   * it may have been given to records above the log end that a crash took away.
+   */
+  async finishEpoch(): Promise<void> {
+    if (this.#isEpochSaved || this.#epochs.latest < 0) return
+    this.#epochs.assign(this.leaderEpoch, this.offsets.writtenOffset)
+    const path = join(this.#dir, 'leader-epoch-checkpoint')
+    await replaceFile(this.#environment.files, path, this.#epochs.format())
+    this.#isEpochSaved = true
+  }
+
   /** Starts a new, empty active segment when nothing is pending. */
   rollIdle(): void {
     if (

@@ -104,8 +104,7 @@ export async function layDown(
       segment.noteBatch(batch, 0, at)
     }
     segment.finishTimeIndex()
-    const fact = segment.facts()
-    if (fact !== null) facts.push(fact)
+    facts.push(segment.facts())
     await put(files, pathOf(segment.baseOffset), Buffer.concat(batches), isSynced)
     if (options.indexes === false) continue
     const { offsets, times } = segment.indexes
