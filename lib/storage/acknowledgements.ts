@@ -1,16 +1,14 @@
 /** The appends of one partition that wait to be acknowledged, by the level that they asked for. */
-import type { AppendResult } from '../types.ts'
-import { type Ack, AckQueue } from './ack-queue.ts'
+import type { Acks, AppendResult } from '../types.ts'
+import {
+  AckQueue,
+  type Appended,
+  type FailedCall,
+  type PendingResult,
+  pendingResult,
+} from './ack-queue.ts'
 import type { PartitionIdentity } from './environment.ts'
 import type { OffsetsSnapshot } from './partition-offsets.ts'
-
-/** What one call added; the size is about right and may be 0. */
-export interface Appended {
-  readonly baseOffset: number
-  readonly nextOffset: number
-  readonly timestamp: number
-  readonly sizeBytes: number
-}
 
 /** One turn settles this much: settling more at once would keep the disk waiting for the next write. */
 const settleBytes = 1 << 20
@@ -34,78 +32,58 @@ export class Acknowledgements {
     return this.#durable !== null && !this.#durable.isEmpty
   }
 
-  /** A promise for the result of an accepted append. */
-  wait(level: 'written' | 'durable', appended: Appended): Promise<AppendResult> {
-    let ack: Ack | undefined
-    const promise = new Promise<AppendResult>((resolve, reject) => {
-      ack = {
-        baseOffset: appended.baseOffset,
-        nextOffset: appended.nextOffset,
-        timestamp: appended.timestamp,
-        sizeBytes: appended.sizeBytes,
-        promise: null,
-        resolve,
-        reject,
-      }
-    })
-    const queued = ack as unknown as Ack
-    queued.promise = promise
-    this.push(level, queued)
-    return promise
-  }
-
-  /** Queues an ack whose promise exists already. */
-  push(level: 'written' | 'durable', ack: Ack): void {
-    if (level === 'written') {
-      this.#written ??= new AckQueue()
-      this.#written.push(ack)
-    } else {
-      this.#durable ??= new AckQueue()
-      this.#durable.push(ack)
+  /** A promise for the result of an accepted append; `queued` is reached already. */
+  wait(level: Acks, appended: Appended): Promise<AppendResult> {
+    if (level === 'queued') {
+      const { baseOffset, nextOffset, timestamp } = appended
+      return Promise.resolve(this.#result(baseOffset, nextOffset, timestamp))
     }
+    const pending = pendingResult()
+    this.#queueOf(level).push(appended, pending)
+    return pending.promise
   }
 
-  /** Resolves an append at once. */
-  resolve(ack: Ack): void {
-    ack.resolve(this.result(ack))
-  }
-
-  /** The result of an append. */
-  result(at: {
-    readonly baseOffset: number
-    readonly nextOffset: number
-    readonly timestamp: number
-  }): AppendResult {
-    const { topic, partition } = this.#identity
-    const { baseOffset, nextOffset, timestamp } = at
-    return { topic, partition, baseOffset, nextOffset, timestamp, leaderEpoch: this.leaderEpoch }
+  /** Queues an append whose promise exists already, or resolves it. */
+  push(level: Acks, appended: Appended, pending: PendingResult): void {
+    if (level === 'queued') {
+      const { baseOffset, nextOffset, timestamp } = appended
+      pending.resolve(this.#result(baseOffset, nextOffset, timestamp))
+    } else {
+      this.#queueOf(level).push(appended, pending)
+    }
   }
 
   /**
    * Resolves what has been reached, one turn's worth, so that the callers' next appends and the disk
-   * overlap. False when there is more to settle.
+   * overlap. False when there may be more to settle.
    */
   settle(offsets: OffsetsSnapshot): boolean {
-    const left = this.#settleQueue(this.#written, offsets.writtenOffset, settleBytes)
-    return left > 0 && this.#settleQueue(this.#durable, offsets.highWatermark, left) > 0
+    let leftBytes = settleBytes
+    if (this.#written !== null)
+      leftBytes = this.#written.settle(offsets.writtenOffset, leftBytes, this.#result)
+    if (this.#durable === null || leftBytes <= 0) return leftBytes > 0
+    return this.#durable.settle(offsets.highWatermark, leftBytes, this.#result) > 0
   }
 
   /** Takes out every append that reaches above `offset`. */
-  takeAbove(offset: number): Ack[] {
+  takeAbove(offset: number): FailedCall[] {
     return [
       ...(this.#written?.takeAbove(offset) ?? []),
       ...(this.#durable?.takeAbove(offset) ?? []),
     ]
   }
 
-  #settleQueue(queue: AckQueue | null, reachedOffset: number, budgetBytes: number): number {
-    let leftBytes = budgetBytes
-    if (queue === null) return leftBytes
-    for (let ack = queue.take(reachedOffset); ack !== undefined; ack = queue.take(reachedOffset)) {
-      ack.resolve(this.result(ack))
-      leftBytes -= ack.sizeBytes
-      if (leftBytes <= 0) return 0
+  #queueOf(level: 'written' | 'durable'): AckQueue {
+    if (level === 'written') {
+      this.#written ??= new AckQueue()
+      return this.#written
     }
-    return leftBytes
+    this.#durable ??= new AckQueue()
+    return this.#durable
+  }
+
+  readonly #result = (baseOffset: number, nextOffset: number, timestamp: number): AppendResult => {
+    const { topic, partition } = this.#identity
+    return { topic, partition, baseOffset, nextOffset, timestamp, leaderEpoch: this.leaderEpoch }
   }
 }

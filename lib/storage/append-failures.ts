@@ -4,7 +4,7 @@
  */
 
 import type { AppendResult } from '../types.ts'
-import type { Ack } from './ack-queue.ts'
+import { type PendingResult, rejectResult } from './ack-queue.ts'
 
 /** Failures since the last flush, of one partition. */
 export class AppendFailures {
@@ -14,15 +14,14 @@ export class AppendFailures {
   #unclaimed: Promise<AppendResult>[] = []
 
   /** Rejects an accepted or waiting append. */
-  reject(ack: Ack, error: Error): void {
-    this.note(error, ack.promise)
-    ack.reject(error)
+  reject(call: PendingResult, error: Error): void {
+    this.note(error, call.promise)
+    rejectResult(call, error)
   }
 
   /** Notes an append that failed with `error`. */
-  note(error: Error, promise: Promise<AppendResult> | null): void {
+  note(error: Error, promise: Promise<AppendResult>): void {
     this.#first ??= error
-    if (promise === null) return
     if (this.#flushesPending > 0) claim(promise)
     else this.#unclaimed.push(promise)
   }

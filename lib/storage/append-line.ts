@@ -10,7 +10,7 @@ import { batchHeaderBytes } from '../record/batch-format.ts'
 import { BatchWriter } from '../record/batch-writer.ts'
 import { compressBatch } from '../record/codecs.ts'
 import type { Acks, AppendResult, RecordInput } from '../types.ts'
-import type { Ack } from './ack-queue.ts'
+import { type Appended, type PendingResult, pendingResult } from './ack-queue.ts'
 import type { WaitingMember } from './append-budget.ts'
 import type { AppendRequest } from './append-request.ts'
 import type { PartitionConfig, StorageEnvironment } from './environment.ts'
@@ -18,11 +18,16 @@ import type { PartitionConfig, StorageEnvironment } from './environment.ts'
 /** Room that an entry gets which others may join. */
 const sharedEntryBytes = 64 << 10
 
-/** A batch in the line. The offsets of its acks count from the start of the batch. */
+/** An append call in the line; its offsets count from the start of its batch. */
+export interface WaitingCall extends PendingResult, Appended {
+  readonly level: Acks
+}
+
+/** A batch in the line. */
 export interface LineEntry {
   readonly arrival: number
   readonly request: AppendRequest
-  readonly acks: { readonly ack: Ack; readonly level: Acks }[]
+  readonly calls: WaitingCall[]
   /** Set when the batch is complete. */
   batch: Buffer | null
   recordCount: number
@@ -46,9 +51,9 @@ export interface LineHost {
   readonly config: PartitionConfig
   /** True while nothing may be accepted. */
   readonly isHeld: boolean
-  /** The entry has its turn: give it offsets, or reject its acks. */
+  /** The entry has its turn: give it offsets, or reject its calls. */
   acceptEntry(entry: LineEntry): void
-  noteRejection(ack: Ack, error: Error): void
+  noteRejection(call: PendingResult, error: Error): void
 }
 
 /** The line of one partition. Synchronous but for compression; used by one partition only. */
@@ -106,21 +111,18 @@ export class AppendLine implements WaitingMember {
       this.#host.config.timestampType === 'append'
         ? entry.timestamp
         : Number(first.timestamp ?? nowMs)
-    const promise = new Promise<AppendResult>((resolve, reject) => {
-      const ack: Ack = {
-        baseOffset,
-        nextOffset: entry.recordCount,
-        timestamp,
-        sizeBytes: boundBytes,
-        promise: null,
-        resolve,
-        reject,
-      }
-      entry.acks.push({ ack, level: request.acks })
+    const pending = pendingResult()
+    const nextOffset = entry.recordCount
+    entry.calls.push({
+      ...pending,
+      level: request.acks,
+      baseOffset,
+      nextOffset,
+      timestamp,
+      sizeBytes: boundBytes,
     })
-    ;(entry.acks.at(-1) as { ack: Ack }).ack.promise = promise
     if (!isShared) this.#seal(entry)
-    return promise
+    return pending.promise
   }
 
   /** The turn is over, or a flush: batches that were kept open for company are completed. */
@@ -133,7 +135,7 @@ export class AppendLine implements WaitingMember {
   /** True when someone in the open batch asked for `written`, so that it must not wait for a flush. */
   get hasUrgent(): boolean {
     const tail = this.#entries.at(-1)
-    return tail?.state === 'open' && tail.acks.some(({ level }) => level === 'written')
+    return tail?.state === 'open' && tail.calls.some(({ level }) => level === 'written')
   }
 
   admitWaiting(): void {
@@ -182,7 +184,7 @@ export class AppendLine implements WaitingMember {
     const entry: Waiting = {
       arrival,
       request,
-      acks: [],
+      calls: [],
       batch: null,
       recordCount: 0,
       isShared,
@@ -269,7 +271,7 @@ export class AppendLine implements WaitingMember {
   #reject(entry: Waiting, error: Error): void {
     if (entry.state === 'gone') return
     this.#leave(entry)
-    for (const { ack } of entry.acks) this.#host.noteRejection(ack, error)
+    for (const call of entry.calls) this.#host.noteRejection(call, error)
     // The entry behind it may have been ready for long.
     this.admitWaiting()
   }

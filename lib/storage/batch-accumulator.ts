@@ -57,14 +57,23 @@ export class BatchAccumulator {
     return this.hasOpen ? (this.#writer as BatchWriter).endPosition - this.#openPosition : 0
   }
 
-  /** Whether a record of at most `boundBytes` may join the open batch. */
-  fitsOpen(boundBytes: number, maxBatchBytes: number): boolean {
-    const sizeBytes = this.openBytes + boundBytes
-    return (
-      this.hasOpen &&
-      sizeBytes <= maxBatchBytes &&
-      this.#openPosition + sizeBytes <= (this.#chunk as Chunk).buffer.length
-    )
+  /**
+   * Adds a record of at most `boundBytes` to the open batch when there is one with room for it. Returns
+   * the bytes that it took, 0 when it did not fit.
+   */
+  join(
+    record: RecordInput,
+    boundBytes: number,
+    at: { readonly maxBatchBytes: number; readonly nowMs: number },
+  ): number {
+    if (!this.hasOpen) return 0
+    const writer = this.#writer as BatchWriter
+    const { endPosition } = writer
+    const boundPosition = endPosition + boundBytes
+    if (boundPosition > (this.#chunk as Chunk).buffer.length) return 0
+    if (boundPosition - this.#openPosition > at.maxBatchBytes) return 0
+    writer.add(record, at.nowMs)
+    return writer.endPosition - endPosition
   }
 
   /** Opens a batch with room for `boundBytes` of records; none is open. */
@@ -78,11 +87,6 @@ export class BatchAccumulator {
     this.#writer.begin(chunk.buffer, chunk.endPosition)
     this.hasOpen = true
     return this.#writer
-  }
-
-  /** Adds a record to the open batch; `fitsOpen` or `begin` has made sure of the room. */
-  add(record: RecordInput, timestamp: number): void {
-    ;(this.#writer as BatchWriter).add(record, timestamp)
   }
 
   /** Takes the open batch back; nothing of it was accepted. */

@@ -18,8 +18,8 @@ import {
 import { batchHeaderBytes } from '../record/batch-format.ts'
 import { recordSizeBound } from '../record/batch-writer.ts'
 import type { Acks, AppendResult, PartitionState, RecordInput } from '../types.ts'
-import type { Ack } from './ack-queue.ts'
-import { Acknowledgements, type Appended } from './acknowledgements.ts'
+import { type Appended, type PendingResult, rejectResult } from './ack-queue.ts'
+import { Acknowledgements } from './acknowledgements.ts'
 import { AppendFailures } from './append-failures.ts'
 import { AppendLine, type LineEntry, type LineHost } from './append-line.ts'
 import type { AppendRequest, ProducerIdentity } from './append-request.ts'
@@ -313,7 +313,7 @@ export class PartitionLog implements ReadablePartition, TurnMember, LineHost, Pi
   fellBack(error: DiskFullError): void {
     this.#isOpenUrgent = false
     this.#producers.rollback(this.writtenOffset)
-    for (const ack of this.#acks.takeAbove(this.writtenOffset)) this.noteRejection(ack, error)
+    for (const call of this.#acks.takeAbove(this.writtenOffset)) this.noteRejection(call, error)
     this.#line?.rejectAll(error)
     this.#listener.diskFull(error)
   }
@@ -322,8 +322,8 @@ export class PartitionLog implements ReadablePartition, TurnMember, LineHost, Pi
     const refusal = new StorageError(failure.path, failure.operation, failure.cause, 'not-written')
     this.#refusal = refusal
     this.#isOpenUrgent = false
-    for (const ack of this.#acks.takeAbove(-1)) {
-      this.noteRejection(ack, ack.baseOffset < submittedOffset ? failure : refusal)
+    for (const call of this.#acks.takeAbove(-1)) {
+      this.noteRejection(call, call.baseOffset < submittedOffset ? failure : refusal)
     }
     this.#line?.rejectAll(refusal)
     this.#listener.stateChanged('failed', failure)
@@ -333,15 +333,15 @@ export class PartitionLog implements ReadablePartition, TurnMember, LineHost, Pi
     try {
       this.#acceptEncoded(entry)
     } catch (error) {
-      for (const { ack } of entry.acks) this.noteRejection(ack, error as Error)
+      for (const call of entry.calls) this.noteRejection(call, error as Error)
     }
     this.scheduleTurn()
   }
 
-  noteRejection(ack: Ack, error: Error): void {
+  noteRejection(call: PendingResult, error: Error): void {
     this.#environment.counters.rejectedAppends++
-    if (isCallersOwn(error)) ack.reject(error)
-    else this.#failures.reject(ack, error)
+    if (isCallersOwn(error)) rejectResult(call, error)
+    else this.#failures.reject(call, error)
     this.scheduleTurn()
   }
 
@@ -349,38 +349,28 @@ export class PartitionLog implements ReadablePartition, TurnMember, LineHost, Pi
 
   #appendOne(record: RecordInput, request: AppendRequest): Promise<AppendResult> {
     const boundBytes = recordSizeBound(record)
-    const { accumulator, offsets } = this.#pipeline
-    const { maxBatchBytes, timestampType } = this.#config
-    const isAlone = request.expectedOffset !== undefined
+    const { maxBatchBytes } = this.#config
     const needsOwnBatch =
-      request.producer !== undefined || batchHeaderBytes + boundBytes > maxBatchBytes
+      request.producer !== undefined ||
+      request.expectedOffset !== undefined ||
+      batchHeaderBytes + boundBytes > maxBatchBytes
     if (needsOwnBatch || this.#mustWait(boundBytes)) return this.#appendMany([record], request)
-    if (isAlone) {
-      this.#checkExpected(request.expectedOffset as number)
-      if (accumulator.hasOpen) this.#sealOpen()
-    }
+    const { accumulator, offsets } = this.#pipeline
     const baseOffset = offsets.logEndOffset
+    const nextOffset = baseOffset + 1
     const nowMs = this.#nowMs()
-    const isJoining = accumulator.fitsOpen(boundBytes, maxBatchBytes)
-    if (!isJoining) {
+    let sizeBytes = accumulator.join(record, boundBytes, { maxBatchBytes, nowMs })
+    if (sizeBytes === 0) {
       if (accumulator.hasOpen) this.#sealOpen()
-      accumulator.begin(boundBytes, baseOffset, nowMs)
+      accumulator.begin(boundBytes, baseOffset, nowMs).add(record, nowMs)
+      sizeBytes = accumulator.openBytes
     }
-    const beforeBytes = isJoining ? accumulator.openBytes : 0
-    accumulator.add(record, nowMs)
-    const sizeBytes = accumulator.openBytes - beforeBytes
+    if (request.acks === 'written') this.#isOpenUrgent = true
     const timestamp =
-      timestampType === 'append' ? accumulator.openedMs : Number(record.timestamp ?? nowMs)
-    if (isAlone) this.#sealOpen()
-    else if (request.acks === 'written') this.#isOpenUrgent = true
-    this.#pipeline.accepted(baseOffset + 1, sizeBytes, 1)
+      this.#config.timestampType === 'append' ? accumulator.openedMs : timestampOf(record, nowMs)
+    this.#pipeline.accepted(nextOffset, sizeBytes, 1)
     this.scheduleTurn()
-    return this.#acknowledge(request.acks, {
-      baseOffset,
-      nextOffset: baseOffset + 1,
-      timestamp,
-      sizeBytes,
-    })
+    return this.#acks.wait(request.acks, { baseOffset, nextOffset, timestamp, sizeBytes })
   }
 
   #appendMany(records: readonly RecordInput[], request: AppendRequest): Promise<AppendResult> {
@@ -408,14 +398,13 @@ export class PartitionLog implements ReadablePartition, TurnMember, LineHost, Pi
       throw this.#tooLarge(records, sizeBytes)
     }
     const first = records[0] as RecordInput
-    const timestamp =
-      this.#config.timestampType === 'append' ? nowMs : Number(first.timestamp ?? nowMs)
+    const timestamp = this.#config.timestampType === 'append' ? nowMs : timestampOf(first, nowMs)
     const appended = { baseOffset, nextOffset, timestamp, sizeBytes }
     this.#sealOpen(request.producer)
     this.#noteProducer(request.producer, appended)
     this.#pipeline.accepted(nextOffset, sizeBytes, records.length)
     this.scheduleTurn()
-    return this.#acknowledge(request.acks, appended)
+    return this.#acks.wait(request.acks, appended)
   }
 
   #mustWait(boundBytes: number): boolean {
@@ -448,8 +437,8 @@ export class PartitionLog implements ReadablePartition, TurnMember, LineHost, Pi
     const check = this.#checkProducer(request.producer, recordCount)
     if (check.kind === 'duplicate') {
       const { baseOffset, nextOffset } = check
-      for (const { ack, level } of entry.acks)
-        this.#queue(level, Object.assign(ack, { baseOffset, nextOffset }))
+      for (const call of entry.calls)
+        this.#acks.push(call.level, { ...call, baseOffset, nextOffset }, call)
       return
     }
     const { accumulator, offsets } = this.#pipeline
@@ -457,12 +446,15 @@ export class PartitionLog implements ReadablePartition, TurnMember, LineHost, Pi
     const nextOffset = baseOffset + recordCount
     if (accumulator.hasOpen) this.#sealOpen()
     accumulator.pushEncoded(batch, { baseOffset, recordCount, leaderEpoch: this.leaderEpoch })
-    const timestamp = entry.acks[0]?.ack.timestamp ?? 0
+    const timestamp = entry.calls[0]?.timestamp ?? 0
     this.#noteProducer(request.producer, { baseOffset, nextOffset, timestamp })
-    for (const { ack, level } of entry.acks) {
-      ack.baseOffset += baseOffset
-      ack.nextOffset += baseOffset
-      this.#queue(level, ack)
+    for (const call of entry.calls) {
+      const { timestamp: callTimestamp, sizeBytes } = call
+      const offsets = {
+        baseOffset: baseOffset + call.baseOffset,
+        nextOffset: baseOffset + call.nextOffset,
+      }
+      this.#acks.push(call.level, { ...offsets, timestamp: callTimestamp, sizeBytes }, call)
     }
     this.#pipeline.accepted(nextOffset, batch.length, recordCount)
   }
@@ -532,20 +524,10 @@ export class PartitionLog implements ReadablePartition, TurnMember, LineHost, Pi
     return promise
   }
 
-  #acknowledge(acks: Acks, appended: Appended): Promise<AppendResult> {
-    if (acks === 'queued') return Promise.resolve(this.#acks.result(appended))
-    return this.#acks.wait(acks, appended)
-  }
-
   /** A repeated batch settles with its original: same offsets, not before the level asked for is reached. */
   #acknowledgeDuplicate(acks: Acks, original: Appended): Promise<AppendResult> {
     this.scheduleTurn()
     return this.#acks.wait(acks === 'queued' ? 'written' : acks, original)
-  }
-
-  #queue(level: Acks, ack: Ack): void {
-    if (level === 'queued') this.#acks.resolve(ack)
-    else this.#acks.push(level, ack)
   }
 
   /** Asks whether a full disk has room again; what waits is accepted or refused by the answer. */
@@ -600,7 +582,7 @@ export class PartitionLog implements ReadablePartition, TurnMember, LineHost, Pi
   async #stop(error: Error): Promise<void> {
     this.#refusal = error
     this.#line?.rejectAll(error)
-    for (const ack of this.#acks.takeAbove(-1)) this.noteRejection(ack, error)
+    for (const call of this.#acks.takeAbove(-1)) this.noteRejection(call, error)
     await this.#pipeline.stop()
     this.#waiters.wakeAll()
   }
@@ -679,6 +661,10 @@ const isNew: ProducerCheck = { kind: 'new' }
 
 function isArray<T>(value: T | readonly T[]): value is readonly T[] {
   return Array.isArray(value)
+}
+
+function timestampOf(record: RecordInput, nowMs: number): number {
+  return record.timestamp === undefined ? nowMs : Number(record.timestamp)
 }
 
 function byteLengths(records: readonly RecordInput[]): number {

@@ -10,7 +10,7 @@ import { baseOffsetAt, leaderEpochAt } from '../record/batch-format.ts'
 import { openClean } from './clean-open.ts'
 import type { Damage } from './environment.ts'
 import { LeaderEpochs } from './leader-epochs.ts'
-import { lastAppendMs, readPartitionFiles } from './partition-files.ts'
+import { lastAppendMs, type PartitionFiles, readPartitionFiles } from './partition-files.ts'
 import { ProducerReplay } from './producer-replay.ts'
 import type { CutBytes } from './quarantine.ts'
 import type { FoundPartition, RecoveredPartition, RecoverOptions } from './recovered-partition.ts'
@@ -50,13 +50,21 @@ async function recover(options: RecoverOptions): Promise<RecoveredPartition> {
   const { files } = options.environment
   const listed = readPartitionFiles(files, options.dir)
   await removeTemporary(files, options.dir, listed.temporaryNames)
-  const firstBase = listed.bases[0]
-  const firstKnown = listed.manifest.sealed[0]?.baseOffset ?? firstBase
-  const logStartOffset =
-    options.checkpointedLogStart ?? Math.min(firstBase ?? firstKnown ?? 0, firstKnown ?? 0)
+  const logStartOffset = options.checkpointedLogStart ?? guessLogStart(options, listed)
   const found = await removeLeftovers(files, options.dir, { found: listed, logStartOffset })
   const partition = { options, found, logStartOffset }
   return (options.wasClean ? await openClean(partition) : null) ?? (await repair(partition))
+}
+
+/**
+ * Where the log begins when no checkpoint says so: where its segments do, unless none of them is
+ * connected with what is known to be durable. Then a crash took the names of those before them.
+ */
+function guessLogStart(options: RecoverOptions, { bases, manifest }: PartitionFiles): number {
+  const firstBase = bases[0] ?? manifest.sealed[0]?.baseOffset ?? 0
+  const recoveryPoint = options.checkpointedRecoveryPoint ?? firstBase
+  const isApart = firstBase > Math.max(recoveryPoint, statedEnd(manifest))
+  return Math.min(firstBase, manifest.sealed[0]?.baseOffset ?? (isApart ? 0 : firstBase))
 }
 
 /** What is decided before the scan. */
@@ -78,10 +86,11 @@ async function repair(partition: FoundPartition): Promise<RecoveredPartition> {
     recoveryPoint,
     logStartOffset,
   })
+  const durableEnd = Math.max(recoveryPoint, statedEnd(found.manifest))
   const plan = {
     ...partition,
     recoveryPoint,
-    durableEnd: Math.max(recoveryPoint, statedEnd(found.manifest)),
+    durableEnd,
     producers,
     nowMs: environment.time.nowMs(),
   }
@@ -96,7 +105,8 @@ async function repair(partition: FoundPartition): Promise<RecoveredPartition> {
     0,
     found.bases.findLastIndex(base => base < scanFrom),
   )
-  const bases = found.bases.slice(first)
+  const isApart = (found.bases[0] ?? 0) > durableEnd
+  const bases = isApart ? [] : found.bases.slice(first)
   const epochs = found.epochs ?? new LeaderEpochs()
   const scan = await scanEnd(plan, {
     bases,
@@ -107,7 +117,7 @@ async function repair(partition: FoundPartition): Promise<RecoveredPartition> {
   const run = await listSealed({
     files: environment.files,
     dir,
-    bases: found.bases.slice(0, first),
+    bases: isApart ? [] : found.bases.slice(0, first),
     endOffset: bases[0] ?? scan.logEndOffset,
     logStartOffset,
     manifest: found.manifest,
@@ -163,14 +173,14 @@ async function scanEnd(
   })
 }
 
-/** The scan of a partition without a segment. */
-function emptyScan({ logStartOffset, durableEnd }: RepairPlan): LogScan {
+/** The scan of a partition without a segment; those that are there and not scanned have to go. */
+function emptyScan({ logStartOffset, durableEnd, found }: RepairPlan): LogScan {
   return {
     segments: [],
     damage: [],
     logEndOffset: durableEnd,
     keptTo: logStartOffset,
-    isCut: false,
+    isCut: found.bases.length > 0,
     isRestart: true,
     leaderEpoch: -1,
     scannedBytes: 0,
@@ -262,7 +272,7 @@ function baseOf({ baseOffset }: { readonly baseOffset: number }): number {
 /** The bytes behind the good part of the last segment that stays, and all of those behind it. */
 async function planCut({ options, found }: RepairPlan, scan: LogScan): Promise<CutPlan | null> {
   const last = scan.segments.at(-1)
-  if (!scan.isCut || last === undefined) return null
+  if (!scan.isCut) return null
   const { files } = options.environment
   const bytes: CutBytes[] = []
   const note = (baseOffset: number, position: number): void => {
@@ -270,15 +280,16 @@ async function planCut({ options, found }: RepairPlan, scan: LogScan): Promise<C
     const endPosition = files.stat(path)?.sizeBytes ?? 0
     if (endPosition > position) bytes.push({ path, baseOffset, position, endPosition })
   }
-  note(last.segment.baseOffset, last.segment.sizeBytes)
-  for (const base of found.bases) if (base > last.segment.baseOffset) note(base, 0)
+  const lastBase = last?.segment.baseOffset ?? -1
+  if (last !== undefined) note(lastBase, last.segment.sizeBytes)
+  for (const base of found.bases) if (base > lastBase) note(base, 0)
   return surveyCut(files, bytes, scan.logEndOffset)
 }
 
 /** The first segment that loses bytes: it, and every later one, has nothing to say in the manifest. */
 function cutBaseOffset(bases: readonly number[], scan: LogScan): number {
   const last = scan.segments.at(-1)
-  if (last === undefined) return Number.POSITIVE_INFINITY
+  if (last === undefined) return bases[0] ?? Number.POSITIVE_INFINITY
   const { baseOffset, sizeBytes } = last.segment
   if (last.fileBytes > sizeBytes) return baseOffset
   return bases.find(base => base > baseOffset) ?? Number.POSITIVE_INFINITY

@@ -319,13 +319,21 @@ export class SegmentReader {
   }
 
   #loadIndexes(segment: ReadableSegment): SegmentIndexes | null {
-    const { files } = this.#environment
-    const offsetBytes = files.readFile(segmentPath(this.#dir, segment.baseOffset, 'index'))
-    const timeBytes = files.readFile(segmentPath(this.#dir, segment.baseOffset, 'timeindex'))
+    const offsetBytes = this.#readSideFile(segment, 'index')
+    const timeBytes = this.#readSideFile(segment, 'timeindex')
     if (offsetBytes === null || timeBytes === null) return null
     const offsets = OffsetIndex.load(segment.baseOffset, offsetBytes)
     const times = TimeIndex.load(segment.baseOffset, timeBytes)
     return offsets === null || times === null ? null : { offsets, times }
+  }
+
+  #readSideFile(segment: ReadableSegment, suffix: 'index' | 'timeindex'): Buffer | null {
+    const path = segmentPath(this.#dir, segment.baseOffset, suffix)
+    try {
+      return this.#environment.files.readFile(path)
+    } catch (error) {
+      throw new StorageError(path, 'read', error, 'not-written')
+    }
   }
 
   async #rebuild(segment: ReadableSegment): Promise<SegmentIndexes> {
