@@ -18,7 +18,7 @@ import type { PartitionIdentity } from '../storage/environment.ts'
 import { formatOffsetCheckpoint } from '../storage/offset-checkpoints.ts'
 import { partitionDirName } from '../storage/topic-name.ts'
 import { forEachBounded } from './bounded.ts'
-import { fileNames, storageWait } from './directory-layout.ts'
+import { asStorageError, fileNames, storageCall, storageWait } from './directory-layout.ts'
 
 /** A partition as the checkpoints see it. */
 export interface CheckpointedPartition {
@@ -78,7 +78,8 @@ export class Checkpointer {
   constructor(options: CheckpointerOptions) {
     this.#options = options
     for (const name of [fileNames.recoveryPoints, fileNames.logStarts, fileNames.highWatermarks]) {
-      const bytes = options.files.readFile(join(options.dir, name))
+      const path = join(options.dir, name)
+      const bytes = storageCall(path, 'read', () => options.files.readFile(path))
       if (bytes !== null) this.#written.set(name, bytes.toString())
     }
   }
@@ -168,7 +169,9 @@ export class Checkpointer {
         Object.assign(entry, offsets)
       } catch (error) {
         // Its old line stays true; those of the others can move on.
-        failures.push(error)
+        const { topic, partition } = entry.partition.identity
+        const path = join(this.#options.dir, partitionDirName(topic, partition))
+        failures.push(asStorageError(error, path, 'checkpoint'))
       }
     })
     await this.#writeFiles()
@@ -193,7 +196,9 @@ export class Checkpointer {
     }
     const text = formatOffsetCheckpoint(lines)
     if (this.#written.get(name) === text) return
-    if (lines.length === 0 && !this.#written.has(name)) return
+    // That there are no recovery points yet is said as well: a file that is missing says nothing.
+    const isNeeded = lines.length > 0 || name === fileNames.recoveryPoints
+    if (!isNeeded && !this.#written.has(name)) return
     const path = join(dir, name)
     // What a failed replacement leaves is not known.
     this.#written.delete(name)

@@ -216,8 +216,7 @@ export class WritableLog implements Log {
       const partition = partitions[index]
       if (partition === undefined || !partition.hasUnflushed) continue
       this.#pressureTurn = index
-      // Its failure reaches those who wait for the appends, and the listeners.
-      partition.flush().catch(() => undefined)
+      partition.flushSoon()
       return
     }
   }

@@ -17,7 +17,7 @@ import { FlushGate } from '../storage/flush-gate.ts'
 import { IndexCache } from '../storage/index-cache.ts'
 import { SyncIo } from '../storage/sync-io.ts'
 import { TurnScheduler } from '../storage/turn-scheduler.ts'
-import type { Log, OpenOptions, RecoveryReport } from '../types.ts'
+import type { Log, OpenOptions } from '../types.ts'
 import { Checkpointer } from './checkpointer.ts'
 import { fileNames, listLogDirectory, storageCall, storageWait } from './directory-layout.ts'
 import { EventHub } from './event-hub.ts'
@@ -230,7 +230,7 @@ async function assemble(
     }
     await services.checkpointer.write()
     options.signal?.throwIfAborted()
-    reportRecovery(events, recovered.report)
+    reportRecovery(events, recovered)
     // Only now: with the checkpoints written no line of a deleted topic is left.
     for (const topic of recovered.catalog.deleting.values()) changes.removeLater(topic)
     return new WritableLog({
@@ -246,16 +246,12 @@ async function assemble(
   }
 }
 
-function reportRecovery(events: EventHub, report: RecoveryReport): void {
-  for (const partition of report.partitions) {
-    const of = { topic: partition.topic, partition: partition.partition }
-    const { cutBytes, quarantinedBytes, cutBatches, keptTo } = partition
-    if (cutBytes > 0) {
-      const cut = { cutBytes, quarantinedBytes, cutBatches, from: keptTo, to: keptTo }
-      events.emit({ type: 'tailCut', ...of, ...cut })
-    }
-    for (const { from, to, path, reason } of partition.damage) {
-      events.emit({ type: 'corruption', ...of, from, to, path, position: 0, reason })
+function reportRecovery(events: EventHub, { topics, report }: RecoveredDirectory): void {
+  for (const { topic, partitions } of topics) {
+    for (const [partition, { cut, damage }] of partitions.entries()) {
+      const of = { topic: topic.name, partition }
+      if (cut !== null) events.emit({ type: 'tailCut', ...of, ...cut })
+      for (const found of damage) events.emit({ type: 'corruption', ...of, ...found })
     }
   }
   events.emit({ type: 'recovered', report })

@@ -253,7 +253,10 @@ function recoverOne(
   const key = partitionDirName(topic.name, partition)
   const checkpointed = before.recoveryPoints?.get(key) ?? null
   const slot = before.slots?.slots.get(slotKey(topic.id, partition))?.recoveryPoint ?? null
-  const known = [checkpointed, slot].filter(point => point !== null)
+  // A topic of our own without a line has not been checkpointed yet, for the file is always there.
+  const isOwn = before.catalog?.topics.get(topic.name)?.id === topic.id
+  const least = isOwn && before.recoveryPoints !== null ? 0 : null
+  const known = [checkpointed, slot, least].filter(point => point !== null)
   return recoverPartition({
     environment: options.environment,
     dir: partitionPath(options.dir, topic.name, partition),

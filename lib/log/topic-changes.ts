@@ -23,6 +23,7 @@ import { recoverPartition } from '../storage/recover-partition.ts'
 import { checkTopicName, partitionDirName } from '../storage/topic-name.ts'
 import type { TopicConfig } from '../types.ts'
 import {
+  asStorageError,
   inspectPartitionDirectory,
   makePartitionDirectory,
   partitionPath,
@@ -175,7 +176,7 @@ export class TopicChanges implements TopicOwner {
     range: { readonly from: number; readonly to: number },
     change: (catalog: Catalog) => Catalog,
   ): Promise<void> {
-    const { slots, catalog } = this.#services
+    const { slots, catalog, dir } = this.#services
     await new Promise<void>(resolve => this.#creations.enter(resolve))
     const made: AttachablePartition[] = []
     try {
@@ -184,7 +185,7 @@ export class TopicChanges implements TopicOwner {
       }
     } catch (error) {
       await this.#unmake(topic, range)
-      throw error
+      throw asStorageError(error, partitionPath(dir, topic.name, range.from + made.length), 'mkdir')
     } finally {
       this.#creations.leave()
     }

@@ -80,6 +80,8 @@ export class PartitionLog implements ReadablePartition, TurnMember, LineHost, Pi
   #isProbing = false
   /** The producer snapshot that this session wrote last. */
   #snapshotPath: string | null = null
+  /** Log end offset of a partition that was closed cleanly before, else -1. */
+  readonly #cleanEnd: number
   /** Why appends are refused. */
   #refusal: Error | null = null
   #closing: Promise<void> | null = null
@@ -94,6 +96,8 @@ export class PartitionLog implements ReadablePartition, TurnMember, LineHost, Pi
     this.#waiters = new HighWatermarkWaiters(environment.clock)
     this.#acks = new Acknowledgements(this.identity, recovered.leaderEpoch)
     this.#producers = recovered.producers
+    this.#cleanEnd =
+      recovered.report === null && recovered.active !== null ? recovered.logEndOffset : -1
     this.#pipeline = this.#makePipeline(recovered, {
       leaderEpoch: recovered.leaderEpoch,
       isEpochSaved: recovered.epochIsSaved,
@@ -565,7 +569,8 @@ export class PartitionLog implements ReadablePartition, TurnMember, LineHost, Pi
     this.#refusal ??= new ClosedError()
     await this.#pipeline.stop()
     this.#waiters.wakeAll()
-    if (isSound) {
+    // A partition that was clean and stayed as it was has everything on disk already.
+    if (isSound && this.#cleanEnd !== this.logEndOffset) {
       try {
         await this.#pipeline.finishEpoch()
         await this.#pipeline.segments.finish()

@@ -150,8 +150,14 @@ export class SegmentSet {
     return this.#syncOverRoll()
   }
 
-  /** Everything is flushed: the active file need not stay open. */
+  /** Everything is flushed, or never will be: no file need stay open. */
   unpin(): void {
+    this.#unpinActive()
+    for (const { pin } of this.#rolled) pin?.release()
+    this.#rolled = this.#rolled.map(({ segment }) => ({ segment, pin: null }))
+  }
+
+  #unpinActive(): void {
     this.#activePin?.release()
     this.#activePin = null
   }
@@ -160,7 +166,7 @@ export class SegmentSet {
   rollIdle(nextOffset: number): void {
     if (this.#active !== null) this.#seal(this.#active)
     this.create(nextOffset)
-    this.unpin()
+    this.#unpinActive()
   }
 
   /** Creates the active segment's file; its name is not durable before the next sync. */
@@ -210,7 +216,6 @@ export class SegmentSet {
   /** Gives up all handles, also of files with bytes to flush. */
   abandon(): void {
     this.unpin()
-    for (const { pin } of this.#rolled) pin?.release()
     this.#rolled = []
     this.#environment.handles.forgetAll(join(this.#dir, '/'))
     for (const segment of this.#sealed) this.#environment.indexes.forget(this.#pathOf(segment))

@@ -75,6 +75,9 @@ export class WritePipeline {
   #isInWrite = false
   #isFlushing = false
   #flushTimer: Timer | null = null
+  /** Monotonic time at which the timer ends, and whether it keeps the process alive. */
+  #flushDueMs = 0
+  #isTimerAwaited = false
   /** `flushMs` is over, and what it counted from may not even be written yet. */
   #isOverdue = false
   #unflushedBytes = 0
@@ -350,12 +353,21 @@ export class WritePipeline {
       this.#unflushedBytes >= maxUnflushedPartitionBytes
     if (isDue && this.hasUnflushed) {
       this.#startFlush()
-    } else if (flushMs >= 0 && this.#flushTimer === null && recoveryPoint < logEndOffset) {
-      const keepAlive = this.#acks.isFlushAwaited
-      this.#flushTimer = this.#environment.clock.setTimer(flushMs, () => this.#flushOverdue(), {
-        keepAlive,
-      })
+    } else if (flushMs >= 0 && recoveryPoint < logEndOffset) {
+      this.#setFlushTimer(flushMs)
     }
+  }
+
+  /** From the oldest un-flushed record on. Whoever waits for the flush must find the process alive when it comes. */
+  #setFlushTimer(flushMs: number): void {
+    const { clock } = this.#environment
+    const isAwaited = this.#acks.isFlushAwaited
+    if (this.#flushTimer === null) this.#flushDueMs = clock.monotonicMs() + flushMs
+    else if (this.#isTimerAwaited || !isAwaited) return
+    this.#clearTimer()
+    this.#isTimerAwaited = isAwaited
+    const delayMs = Math.max(0, this.#flushDueMs - clock.monotonicMs())
+    this.#flushTimer = clock.setTimer(delayMs, () => this.#flushOverdue(), { keepAlive: isAwaited })
   }
 
   #flushOverdue(): void {
@@ -470,6 +482,8 @@ export class WritePipeline {
         this.#isWriting = false
         if (this.#failure === null && !this.#isStopped) {
           this.#discardUnwritten()
+          // No flush comes that would do it, and others may wait for the handles.
+          if (!this.hasUnflushed && !this.#isFlushing) this.segments.unpin()
           this.#host.fellBack(new DiskFullError(this.#activePath(), cause))
           this.#resolveFlushCallers()
         }
