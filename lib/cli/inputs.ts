@@ -57,7 +57,11 @@ export function textFilesBelow(root: string): readonly Input[] {
       if (entry.name.startsWith('.')) continue
       if (entry.isDirectory()) visit(path)
       else if (entry.isFile() && textExtensions.has(extname(entry.name))) {
-        inputs.push(fileInput(relative(root, path), path, statSync(path).size))
+        const stats = statSync(path, { throwIfNoEntry: false })
+        if (stats === undefined) continue
+        const { size } = stats
+        const blocks = (): Iterable<Buffer> => blocksIfThere(path, size)
+        inputs.push({ kind: 'file', name: relative(root, path), sizeBytes: size, blocks })
       }
     }
   }
@@ -94,14 +98,22 @@ function pathInput(path: string): Input {
     throw new UsageError(`cannot read ${path}: ${(error as Error).message}`)
   }
   if (stats.isDirectory()) throw new UsageError(`${path} is a directory; name the files in it`)
-  if (stats.isFile()) return fileInput(path, path, stats.size)
+  if (stats.isFile()) {
+    const { size } = stats
+    return { kind: 'file', name: path, sizeBytes: size, blocks: () => fileBlocks(path, size) }
+  }
   // A named pipe, say, as in <(zcat old.log.gz).
   const blocks = (): AsyncIterable<Buffer> => createReadStream(path)
   return { kind: 'stream', name: path, blocks }
 }
 
-function fileInput(name: string, path: string, sizeBytes: number): Input {
-  return { kind: 'file', name, sizeBytes, blocks: () => fileBlocks(path, sizeBytes) }
+/** Of a file that nobody named, and that may have gone since it was listed. */
+function* blocksIfThere(path: string, sizeBytes: number): Iterable<Buffer> {
+  try {
+    yield* fileBlocks(path, sizeBytes)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  }
 }
 
 function* fileBlocks(path: string, sizeBytes: number): Iterable<Buffer> {

@@ -22,18 +22,24 @@ export class Progress {
   readonly #stream: ProgressStream
   readonly #label: string
   readonly #isTerminal: boolean
+  readonly #nowMs: () => number
   #nextMs: number
   #isDrawn = false
 
-  constructor(stream: ProgressStream, label: string) {
+  constructor(
+    stream: ProgressStream,
+    label: string,
+    nowMs: () => number = () => performance.now(),
+  ) {
     this.#stream = stream
     this.#label = label
+    this.#nowMs = nowMs
     this.#isTerminal = stream.isTTY === true
-    this.#nextMs = performance.now() + (this.#isTerminal ? 0 : lineIntervalMs)
+    this.#nextMs = nowMs() + (this.#isTerminal ? 0 : lineIntervalMs)
   }
 
   update(state: () => ProgressState): void {
-    const nowMs = performance.now()
+    const nowMs = this.#nowMs()
     if (nowMs < this.#nextMs) return
     this.#nextMs = nowMs + (this.#isTerminal ? terminalIntervalMs : lineIntervalMs)
     const { part, text } = state()
