@@ -58,7 +58,7 @@ export class WritableLog implements Log {
   readonly #lock: DirectoryLock
   #sweepTimer: Timer | null = null
   #closing: Promise<void> | null = null
-  /** The partition that was flushed last because handles were short. */
+  /** The partition that was flushed last because handles or room were short. */
   #pressureTurn = 0
 
   constructor(options: WritableLogOptions) {
@@ -67,7 +67,9 @@ export class WritableLog implements Log {
     this.#services = options.services
     this.#changes = options.changes
     this.#lock = options.lock
-    this.#services.environment.handles.onPressure(() => this.#relievePressure())
+    const { handles, budget } = options.services.environment
+    handles.onPressure(() => this.#relievePressure())
+    budget.onPressure(() => this.#relievePressure())
     this.#scheduleSweep()
   }
 
@@ -208,13 +210,15 @@ export class WritableLog implements Log {
     })
   }
 
-  /** All file handles are pinned by bytes that are not flushed: partitions are flushed in turn. */
+  /** Bytes that are not flushed pin all file handles, or keep appends waiting: partitions are flushed in turn. */
   #relievePressure(): void {
     const partitions = this.#partitions()
     for (let step = 1; step <= partitions.length; step++) {
       const index = (this.#pressureTurn + step) % partitions.length
       const partition = partitions[index]
-      if (partition === undefined || !partition.hasUnflushed) continue
+      // A failed one will never be flushed; what it held is given up.
+      if (partition === undefined || partition.state === 'failed') continue
+      if (!partition.hasUnflushed) continue
       this.#pressureTurn = index
       partition.flushSoon()
       return

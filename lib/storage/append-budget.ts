@@ -24,6 +24,8 @@ export class AppendBudget {
   #arrivals = 0
   #waiting = new Set<WaitingMember>()
   #isAdmitting = false
+  #isRelieving = false
+  #callPressure: () => void = () => {}
 
   constructor(maxQueuedBytes: number, maxUnflushedBytes: number) {
     this.maxQueuedBytes = maxQueuedBytes
@@ -34,6 +36,11 @@ export class AppendBudget {
   hasRoom(sizeBytes: number): boolean {
     if (this.unflushedBytes >= this.maxUnflushedBytes) return false
     return this.queuedBytes + sizeBytes <= this.maxQueuedBytes || this.queuedBytes === 0
+  }
+
+  /** Called when appends wait until something is flushed: a policy that lets records lie would keep them waiting. */
+  onPressure(callback: () => void): void {
+    this.#callPressure = callback
   }
 
   get isAnyoneWaiting(): boolean {
@@ -62,6 +69,7 @@ export class AppendBudget {
   /** `member` has waiting appends and is told when there is room. */
   register(member: WaitingMember): void {
     this.#waiting.add(member)
+    this.#relieve()
   }
 
   /** Nothing of `member` waits any more. */
@@ -101,6 +109,19 @@ export class AppendBudget {
       }
     } finally {
       this.#isAdmitting = false
+      this.#relieve()
+    }
+  }
+
+  #relieve(): void {
+    if (this.#isRelieving || this.#isAdmitting || this.#waiting.size === 0) return
+    if (this.unflushedBytes < this.maxUnflushedBytes) return
+    // A flush that starts here may write first, and come back.
+    this.#isRelieving = true
+    try {
+      this.#callPressure()
+    } finally {
+      this.#isRelieving = false
     }
   }
 
