@@ -44,7 +44,7 @@ async function main(): Promise<void> {
     const acks = random.pick<Acks>(['durable', 'durable', 'written', 'queued'])
     const count = random.chance(0.5) ? 1 : 1 + random.below(6)
     pending++
-    partition.append(recordsOf({ run, sequence }, count), { acks }).then(result => {
+    void partition.append(recordsOf({ run, sequence }, count), { acks }).then(result => {
       acknowledged++
       const { topic, partition: id, baseOffset, nextOffset, leaderEpoch } = result
       say('ack', topic, id, acks, sequence, count, baseOffset, nextOffset, leaderEpoch)

@@ -1,10 +1,20 @@
 import { once } from 'node:events'
 import { writeSync } from 'node:fs'
 import { createInterface } from 'node:readline'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 
 /** Says a line to whoever started this process; it is in the pipe when this returns. */
 export function say(...words: readonly (string | number | boolean)[]): void {
   writeSync(1, `${words.join(' ')}\n`)
+}
+
+/**
+ * What of this process is still at work, by kind; asked when the call that led here is over as well.
+ * Its standard streams may be among it, so what counts is the difference.
+ */
+export async function atWork(): Promise<string> {
+  await nextTurn()
+  return process.getActiveResourcesInfo().sort().join() || 'nothing'
 }
 
 /** The number of an argument. @throws {TypeError} when it is none */
