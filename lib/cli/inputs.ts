@@ -15,9 +15,12 @@ import { UsageError } from './arguments.ts'
 /** Bytes read at once. */
 const blockBytes = 1024 * 1024
 
-/** What counts as text among the files that nobody named. */
+/**
+ * What counts as text among the files that nobody named. Not `.log`: that would be the segments of a
+ * log below the project, and the one that is being written would be read without end.
+ */
 const textExtensions: ReadonlySet<string> = new Set([
-  ...['.cjs', '.css', '.html', '.js', '.json', '.jsonl', '.log', '.map', '.md', '.mjs'],
+  ...['.cjs', '.css', '.html', '.js', '.json', '.jsonl', '.map', '.md', '.mjs'],
   ...['.cts', '.mts', '.ts', '.txt', '.yaml', '.yml'],
 ])
 

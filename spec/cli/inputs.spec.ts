@@ -31,9 +31,18 @@ describe('the blocks of a file', () => {
 })
 
 describe('the text files below a directory', () => {
-  it('by path, with packages, without hidden and binary ones', t => {
+  it('by path, with packages, without hidden, binary and segment files', t => {
     const dir = tempDir(t)
-    const names = ['b.md', 'a/z.ts', 'node_modules/p/i.js', '.git/c.md', '.d.md', 'e.png', 'f']
+    const names = [
+      'b.md',
+      'a/z.ts',
+      'node_modules/p/i.js',
+      '.git/c.md',
+      '.d.md',
+      'e.png',
+      'f',
+      'g.log',
+    ]
     for (const name of names) {
       mkdirSync(join(dir, name, '..'), { recursive: true })
       writeFileSync(join(dir, name), 'x\n')
