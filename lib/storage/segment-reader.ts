@@ -167,7 +167,15 @@ export class SegmentReader {
     for (;;) {
       const segment = segments[index]
       if (segment === undefined || at.position >= segment.endPosition) {
-        const next = this.#nextSegment(segments, index, from)
+        const next = segments[index + 1]
+        const reachedOffset = reachedBy(at, segment) ?? from
+        const resumesAt = Math.min(next?.baseOffset ?? upTo, upTo)
+        if (reachedOffset < resumesAt) {
+          // Another process may have rolled meanwhile; else what lies between is lost.
+          if (this.#source.refresh())
+            return await this.#readChunk({ ...request, hint: undefined }, range)
+          throw this.#hole({ from: reachedOffset, to: resumesAt }, segment ?? next, from)
+        }
         if (next === undefined || next.baseOffset >= upTo) return emptyChunk(upTo)
         index++
         at = startOf(next)
@@ -197,7 +205,7 @@ export class SegmentReader {
           found.position === at.position && buffer.length >= segment.endPosition - at.position
         if (isShort && segment.endPosition === Number.POSITIVE_INFINITY) {
           // Another process writes this segment: it ends here for now.
-          at = { position: Number.POSITIVE_INFINITY, expected: null }
+          at = { position: Number.POSITIVE_INFINITY, expected: found.expected }
           continue
         }
         if (!isShort && !isStuck) {
@@ -257,16 +265,20 @@ export class SegmentReader {
     }
   }
 
-  /** The segment behind `index`, unless what lies between is known to be lost. */
-  #nextSegment(
-    segments: readonly ReadableSegment[],
-    index: number,
+  /** The error for offsets that no segment holds, although the log should. */
+  #hole(
+    hole: { readonly from: number; readonly to: number },
+    beside: { readonly baseOffset: number; readonly endPosition: number } | undefined,
     from: number,
-  ): ReadableSegment | undefined {
-    for (const damage of this.#source.damage()) {
-      if (damage.from <= from && from < damage.to) throw corrupt(damage, from)
-    }
-    return segments[index + 1]
+  ): CorruptRecordError {
+    const known = this.#source.damage().find(damage => damage.from <= from && from < damage.to)
+    if (known !== undefined) return corrupt(known, from)
+    const path = this.#pathOf(beside ?? { baseOffset: hole.from })
+    const position =
+      beside !== undefined && Number.isFinite(beside.endPosition) ? beside.endPosition : 0
+    const damage: Damage = { ...hole, path, position, reason: 'missing' }
+    this.#source.noteDamage(damage)
+    return corrupt(damage, from)
   }
 
   /** A batch of the segment at or before the one that holds `offset`. */
@@ -477,7 +489,7 @@ export class SegmentReader {
     readChannel.publish({ ...this.#identity, from: request.from, nextOffset, sizeBytes })
   }
 
-  #pathOf(segment: ReadableSegment): string {
+  #pathOf(segment: { readonly baseOffset: number }): string {
     return segmentPath(this.#dir, segment.baseOffset, 'log')
   }
 }
@@ -497,6 +509,12 @@ type Parsed =
     }
   | ({ readonly kind: 'more'; readonly neededBytes: number } & Start)
   | ({ readonly kind: 'damage'; readonly reason: Damage['reason'] } & Start)
+
+/** Behind the last batch that was walked, or where the segment begins; undefined without a segment. */
+function reachedBy(at: Start, segment: ReadableSegment | undefined): number | undefined {
+  if (at.expected === null) return segment?.baseOffset
+  return 'baseOffset' in at.expected ? at.expected.baseOffset : at.expected.lastOffset + 1
+}
 
 function startOf(segment: ReadableSegment | undefined): Start {
   return {
