@@ -1,0 +1,63 @@
+/**
+ * A process that runs sides of a workload and sends each outcome to the process that started it: one
+ * side only, so that its memory is its own, or in smoke mode all of them one after another.
+ */
+import { mkdirSync } from 'node:fs'
+
+import { workloads } from '../workloads/index.ts'
+import { type Context, type Outcome, SkippedError, type Variant } from './workload.ts'
+
+/** What the child is to do; `side: null` prepares the variant. */
+export interface Job {
+  readonly workload: string
+  readonly variant: string
+  readonly side: string | null
+  readonly dir: string
+  readonly preparedDir: string
+  readonly isSmoke: boolean
+}
+
+/** What came of a job. */
+export type JobResult =
+  | { readonly kind: 'outcome'; readonly outcome: Outcome }
+  | { readonly kind: 'prepared' }
+  | { readonly kind: 'skipped'; readonly reason: string }
+  | { readonly kind: 'failed'; readonly reason: string }
+
+function variantOf(job: Job): Variant {
+  const workload = workloads.find(({ name }) => name === job.workload)
+  const variant = workload?.variants.find(({ name }) => name === job.variant)
+  if (variant === undefined) throw new Error(`no variant ${job.workload}, ${job.variant}`)
+  return variant
+}
+
+async function run(job: Job): Promise<JobResult> {
+  const { dir, preparedDir, isSmoke } = job
+  const pick = (full: number, smoke: number): number => (isSmoke ? smoke : full)
+  const context: Context = { dir, preparedDir, isSmoke, pick }
+  try {
+    const variant = variantOf(job)
+    mkdirSync(dir, { recursive: true })
+    mkdirSync(preparedDir, { recursive: true })
+    if (job.side === null) {
+      await variant.prepare?.(context)
+      return { kind: 'prepared' }
+    }
+    const side = variant.sides[job.side]
+    if (side === undefined) throw new Error(`no side ${job.side} of ${job.workload}`)
+    return { kind: 'outcome', outcome: await side.run(context) }
+  } catch (error) {
+    if (error instanceof SkippedError) return { kind: 'skipped', reason: error.message }
+    const reason = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    return { kind: 'failed', reason }
+  }
+}
+
+// Started by hand there is nobody to ask for jobs.
+process.on('message', (job: Job) => {
+  run(job).then(
+    result => process.send?.(result),
+    error => process.emitWarning(error),
+  )
+})
+process.on('disconnect', () => process.exit())

@@ -1,0 +1,224 @@
+/**
+ * What the machine can do without varve: the same bytes, through the fewest calls that could do the
+ * job. Every workload runs one of these in turn with varve.
+ */
+import {
+  closeSync,
+  constants,
+  fdatasync,
+  openSync,
+  read,
+  readSync,
+  statSync,
+  write,
+  writeSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+
+import { diskUsage } from './disk-usage.ts'
+import { measure } from './measure.ts'
+import { seededBytes } from './payload.ts'
+import { LatencyRecorder } from './statistics.ts'
+import type { Outcome } from './workload.ts'
+
+const mebibyte = 1 << 20
+
+/** How much the raw writer leaves to one fdatasync. */
+const syncEveryBytes = 16 * mebibyte
+
+/** The largest single write of the bare closed loop. */
+const largestWriteBytes = mebibyte
+
+const fdatasyncOf = promisify(fdatasync)
+
+/** Write and read as promises of a plain number, cheaper than `promisify`'s objects. */
+function writeAt(fd: number, bytes: Buffer): Promise<void> {
+  return new Promise((resolve, reject) => {
+    write(fd, bytes, 0, bytes.length, null, (error, written) => {
+      if (error !== null) reject(error)
+      else if (written !== bytes.length) reject(new Error('short write'))
+      else resolve()
+    })
+  })
+}
+
+function readAt(fd: number, bytes: Buffer, position: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    read(fd, bytes, 0, bytes.length, position, (error, count) => {
+      if (error !== null) reject(error)
+      else resolve(count)
+    })
+  })
+}
+
+function createFile(dir: string): number {
+  return openSync(join(dir, 'raw'), constants.O_CREAT | constants.O_WRONLY | constants.O_APPEND)
+}
+
+/** The raw ceiling: writes of 1 MiB one after another, an fdatasync alongside every 16 MiB. */
+export async function rawWrite(
+  dir: string,
+  of: { readonly bytes: number; readonly records: number },
+): Promise<Outcome> {
+  const buffer = seededBytes(mebibyte, 3)
+  const fd = createFile(dir)
+  const { phase } = await measure(async () => {
+    let syncing: Promise<void> = Promise.resolve()
+    let unsynced = 0
+    for (let left = of.bytes; left > 0; left -= buffer.length) {
+      const sizeBytes = Math.min(left, buffer.length)
+      await writeAt(fd, sizeBytes === buffer.length ? buffer : buffer.subarray(0, sizeBytes))
+      unsynced += sizeBytes
+      if (unsynced >= syncEveryBytes) {
+        await syncing
+        syncing = fdatasyncOf(fd)
+        unsynced = 0
+      }
+    }
+    await syncing
+    await fdatasyncOf(fd)
+  })
+  closeSync(fd)
+  return { ...phase, ...of, bytesOnDisk: diskUsage(dir) }
+}
+
+/**
+ * The bare closed loop: `inFlight` callers who each hand over `callBytes`, wait until they are
+ * synced, and hand over the next; one write and one fdatasync are under way at a time, and a caller
+ * is answered by the first fdatasync that started after his bytes were written.
+ */
+export async function bareClosedLoop(
+  dir: string,
+  of: {
+    readonly callBytes: number
+    readonly calls: number
+    readonly inFlight: number
+    readonly recordsPerCall: number
+  },
+): Promise<Outcome> {
+  const callsPerWrite = Math.max(1, Math.floor(largestWriteBytes / of.callBytes))
+  const buffer = seededBytes(Math.min(callsPerWrite, of.inFlight) * of.callBytes, 3)
+  const fd = createFile(dir)
+  const latencies = new LatencyRecorder(of.calls)
+  const { phase } = await measure(
+    () =>
+      new Promise<void>((resolve, reject) => {
+        const startedAt = new Float64Array(of.calls).fill(performance.now(), 0, of.inFlight)
+        let submitted = Math.min(of.inFlight, of.calls)
+        let written = 0
+        let answered = 0
+        let isWriting = false
+        let isSyncing = false
+        const turn = (): void => {
+          if (answered === of.calls) resolve()
+          if (!isWriting && written < submitted) writeNext()
+          if (!isSyncing && answered < written) syncNext()
+        }
+        const writeNext = (): void => {
+          const count = Math.min(submitted - written, callsPerWrite)
+          isWriting = true
+          writeAt(fd, buffer.subarray(0, count * of.callBytes)).then(() => {
+            isWriting = false
+            written += count
+            turn()
+          }, reject)
+        }
+        const syncNext = (): void => {
+          const upTo = written
+          isSyncing = true
+          fdatasyncOf(fd).then(() => {
+            isSyncing = false
+            const now = performance.now()
+            while (answered < upTo) {
+              latencies.add(now - (startedAt[answered++] as number))
+              if (submitted < of.calls) startedAt[submitted++] = now
+            }
+            turn()
+          }, reject)
+        }
+        turn()
+      }),
+  )
+  closeSync(fd)
+  return {
+    ...phase,
+    records: of.calls * of.recordsPerCall,
+    bytes: of.calls * of.callBytes,
+    bytesOnDisk: diskUsage(dir),
+    latency: latencies.summary(),
+  }
+}
+
+/** The bare loop of one record: one `writeSync`, one awaited fdatasync, and again. */
+export async function bareLoop(
+  dir: string,
+  of: { readonly recordBytes: number; readonly records: number },
+): Promise<Outcome> {
+  const buffer = seededBytes(of.recordBytes, 3)
+  const fd = createFile(dir)
+  const latencies = new LatencyRecorder(of.records)
+  const { phase } = await measure(async () => {
+    for (let record = 0; record < of.records; record++) {
+      const start = performance.now()
+      writeSync(fd, buffer)
+      await fdatasyncOf(fd)
+      latencies.add(performance.now() - start)
+    }
+  })
+  closeSync(fd)
+  return {
+    ...phase,
+    records: of.records,
+    bytes: of.records * of.recordBytes,
+    bytesOnDisk: diskUsage(dir),
+    latency: latencies.summary(),
+  }
+}
+
+/**
+ * Raw read: 1 MiB at a time, one read after another, into one buffer, or into `fresh` memory each
+ * time as a reader must do whose buffers stay valid.
+ */
+export async function rawRead(
+  paths: readonly string[],
+  of: { readonly records: number; readonly memory: 'reused' | 'fresh' },
+): Promise<Outcome> {
+  const buffer = Buffer.allocUnsafeSlow(mebibyte)
+  const { phase, value: bytes } = await measure(async () => {
+    let total = 0
+    for (const path of paths) {
+      const fd = openSync(path, 'r')
+      const sizeBytes = statSync(path).size
+      let position = 0
+      while (position < sizeBytes) {
+        const target = of.memory === 'reused' ? buffer : Buffer.allocUnsafeSlow(mebibyte)
+        position += await readAt(fd, target, position)
+      }
+      total += position
+      closeSync(fd)
+    }
+    return total
+  })
+  return { ...phase, records: of.records, bytes }
+}
+
+/** Reads of `sizeBytes` at given positions of one file, each by one `readSync`. */
+export async function bareRandomReads(
+  path: string,
+  of: { readonly positions: readonly number[]; readonly sizeBytes: number },
+): Promise<Outcome> {
+  const fd = openSync(path, 'r')
+  const latencies = new LatencyRecorder(of.positions.length)
+  const { phase, value: bytes } = await measure(async () => {
+    let total = 0
+    for (const position of of.positions) {
+      const start = performance.now()
+      total += readSync(fd, Buffer.allocUnsafe(of.sizeBytes), 0, of.sizeBytes, position)
+      latencies.add(performance.now() - start)
+    }
+    return total
+  })
+  closeSync(fd)
+  return { ...phase, records: of.positions.length, bytes, latency: latencies.summary() }
+}

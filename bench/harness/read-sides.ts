@@ -1,0 +1,37 @@
+/** What the reading workloads share: the log that they read, warm in the page cache. */
+import type { Partition } from '../../lib/types.ts'
+import { measure } from './measure.ts'
+import { filledPartition, fillLog, withLog } from './varve.ts'
+import type { Context, Outcome } from './workload.ts'
+
+/** 10 million records, 1.1 GB: less than any machine's page cache, more than the processor's. */
+export const readLoad: {
+  readonly recordBytes: number
+  readonly recordsPerCall: number
+  readonly records: number
+  readonly smokeRecords: number
+} = { recordBytes: 100, recordsPerCall: 1000, records: 10_000_000, smokeRecords: 20_000 }
+
+/** How many records there are to read. */
+export function recordsToRead(context: Context): number {
+  return context.pick(readLoad.records, readLoad.smokeRecords)
+}
+
+/** Fills the prepared directory with the records. */
+export function prepareReads(context: Context): Promise<void> {
+  return fillLog(context.preparedDir, { ...readLoad, records: recordsToRead(context) })
+}
+
+/** Measures one pass over what is prepared; the sum of what was touched becomes a figure. */
+export async function iterate(
+  context: Context,
+  pass: (partition: Partition) => Promise<{ readonly checksum: number; readonly bytes: number }>,
+  records: number = recordsToRead(context),
+): Promise<Outcome> {
+  return await withLog(context.preparedDir, async log => {
+    const partition = await filledPartition(log)
+    const { phase, value } = await measure(() => pass(partition))
+    const { checksum, bytes } = value
+    return { ...phase, records, bytes, figures: { checksum } }
+  })
+}

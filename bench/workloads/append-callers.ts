@@ -1,0 +1,94 @@
+/**
+ * How many durable appends a second do 1,000 independent callers get, each awaiting its own?
+ *
+ * Expectation: the callers share fdatasyncs. 1,000 answers per fdatasync of 1 ms would be a million
+ * a second; promises, encoding and answering take some 1.5 µs a record, so that the thread is busy
+ * with 300,000 a second even where fdatasync is slower. On 64 topics each fdatasync serves 16 callers.
+ */
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+
+import { diskUsage } from '../harness/disk-usage.ts'
+import { bareClosedLoop } from '../harness/limits.ts'
+import { measure } from '../harness/measure.ts'
+import { makeValues } from '../harness/payload.ts'
+import { absolute, metrics, timesBestPeer } from '../harness/targets.ts'
+import { batchBytes, closedLoop, topicName, withLog } from '../harness/varve.ts'
+import type { Context, Outcome, Variant, Workload } from '../harness/workload.ts'
+import { peerAppendSides } from '../peers/peer-sides.ts'
+
+const recordBytes = 100
+const callers = 1000
+const values = makeValues(1000, recordBytes)
+/** What a record adds to a batch that it shares. */
+const sharedRecordBytes = batchBytes(values) / values.length
+
+async function append(context: Context, topicCount: number): Promise<Outcome> {
+  const calls = context.pick(1_000_000, 2000)
+  const measured = await withLog(context.dir, async log => {
+    const topics = await Promise.all(
+      Array.from({ length: topicCount }, (_, index) => log.topic(`${topicName}-${index}`)),
+    )
+    const [first] = topics
+    assert(first !== undefined)
+    return await measure(() =>
+      closedLoop({ calls, inFlight: callers }, index =>
+        (topics[index % topicCount] ?? first).append({
+          value: values[index % values.length] ?? null,
+        }),
+      ),
+    )
+  })
+  return {
+    ...measured.phase,
+    records: calls,
+    bytes: calls * recordBytes,
+    bytesOnDisk: diskUsage(join(context.dir, 'log')),
+    latency: measured.value,
+  }
+}
+
+function variantOf(topicCount: number): Variant {
+  return {
+    name: topicCount === 1 ? 'one topic' : `${topicCount} topics`,
+    recordBytes,
+    recordsPerCall: 1,
+    durability: 'durable',
+    sides: {
+      'bare closed loop': {
+        kind: 'limit',
+        run: context =>
+          bareClosedLoop(context.dir, {
+            callBytes: Math.round(sharedRecordBytes),
+            calls: context.pick(1_000_000, 2000),
+            inFlight: callers,
+            recordsPerCall: 1,
+          }),
+      },
+      varve: { kind: 'varve', run: context => append(context, topicCount) },
+      ...(topicCount === 1
+        ? peerAppendSides({
+            recordBytes,
+            recordsPerCall: 1,
+            inFlight: callers,
+            calls: 50_000,
+            smokeCalls: 1000,
+          })
+        : {}),
+    },
+    targets: [
+      absolute('≥ 300,000 records/s', { metric: metrics.recordsPerSecond, atLeast: 300_000 }),
+      ...(topicCount === 1 ? [timesBestPeer(20, metrics.recordsPerSecond)] : []),
+    ],
+  }
+}
+
+/** Many callers, each awaiting its own append. */
+export const appendCallers: Workload = {
+  name: 'append-callers',
+  question:
+    'How many records a second do 1,000 callers append, each awaiting its own durable append?',
+  expectation: 'They share fdatasyncs; some 1.5 µs of the thread for each: ≥ 300,000 records/s.',
+  chart: { label: 'records/s', metric: metrics.recordsPerSecond, kind: 'bar' },
+  variants: [variantOf(1), variantOf(64)],
+}

@@ -1,0 +1,45 @@
+/**
+ * What does waiting for durability cost when only a few calls are un-acknowledged at a time?
+ *
+ * Expectation: with one call in flight each fdatasync carries 109 KB, and its latency decides; with
+ * 64 calls it carries megabytes, and bandwidth decides. Nobody can answer earlier than an fdatasync
+ * that started after the write: the bare closed loop, without encoding, is the limit at every point.
+ * Encoding 1,000 records takes 100 µs, which hides behind the fdatasync except with one call.
+ */
+import { appendSide, bareClosedLoopSide, rawWriteSide } from '../harness/append-sides.ts'
+import { metrics, ratioAtLeast } from '../harness/targets.ts'
+import type { Variant, Workload } from '../harness/workload.ts'
+
+/** Fewer calls where each takes an fdatasync of its own: the time is what is limited. */
+const points = [
+  { inFlight: 1, calls: 1000 },
+  { inFlight: 4, calls: 3000 },
+  { inFlight: 16, calls: 8000 },
+  { inFlight: 64, calls: 10_000 },
+]
+
+function variantOf(point: { readonly inFlight: number; readonly calls: number }): Variant {
+  const load = { recordBytes: 100, recordsPerCall: 1000, ...point, smokeCalls: 2 * point.inFlight }
+  return {
+    name: `${point.inFlight} in flight`,
+    recordBytes: load.recordBytes,
+    recordsPerCall: load.recordsPerCall,
+    durability: 'durable',
+    sides: {
+      'bare closed loop': bareClosedLoopSide(load),
+      varve: appendSide(load),
+      'raw write': rawWriteSide(load),
+    },
+    targets: [ratioAtLeast('bare closed loop', 0.85, metrics.bytesPerSecond)],
+  }
+}
+
+/** Bulk appends by the number of calls in flight. */
+export const appendCurve: Workload = {
+  name: 'append-curve',
+  question: 'How do durable bulk appends depend on the number of calls in flight?',
+  expectation:
+    'Nobody can answer before an fdatasync that started after the write: ≥ 0.85 of a bare loop with the same bytes in flight, at every point.',
+  chart: { label: 'MB/s', metric: metrics.bytesPerSecond, kind: 'line' },
+  variants: points.map(variantOf),
+}

@@ -1,0 +1,38 @@
+/** All workloads, in the order in which they run and are reported. */
+import type { Workload } from '../harness/workload.ts'
+import { appendAwaited } from './append-awaited.ts'
+import { appendBatches } from './append-batches.ts'
+import { appendCallers } from './append-callers.ts'
+import { appendCurve } from './append-curve.ts'
+import { appendLarge } from './append-large.ts'
+import { appendPartitions } from './append-partitions.ts'
+import { appendUnawaited } from './append-unawaited.ts'
+import { compression } from './compression.ts'
+import { endToEndLatency } from './end-to-end.ts'
+import { growthRates } from './growth.ts'
+import { idlePartitions } from './idle-partitions.ts'
+import { openMany } from './open.ts'
+import { readBatches } from './read-batches.ts'
+import { readRandom } from './read-random.ts'
+import { readRaw } from './read-raw.ts'
+import { readValues } from './read-values.ts'
+
+/** Every workload of the suite. */
+export const workloads: readonly Workload[] = [
+  appendBatches,
+  appendCurve,
+  appendPartitions,
+  appendLarge,
+  appendAwaited,
+  appendCallers,
+  appendUnawaited,
+  readBatches,
+  readValues,
+  readRaw,
+  readRandom,
+  endToEndLatency,
+  openMany,
+  idlePartitions,
+  compression,
+  growthRates,
+]
