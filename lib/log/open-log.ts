@@ -19,7 +19,13 @@ import { SyncIo } from '../storage/sync-io.ts'
 import { TurnScheduler } from '../storage/turn-scheduler.ts'
 import type { Log, OpenOptions } from '../types.ts'
 import { Checkpointer } from './checkpointer.ts'
-import { fileNames, listLogDirectory, storageCall, storageWait } from './directory-layout.ts'
+import {
+  asStorageError,
+  fileNames,
+  listLogDirectory,
+  storageCall,
+  storageWait,
+} from './directory-layout.ts'
 import { EventHub } from './event-hub.ts'
 import { WritableLog } from './log.ts'
 import type { LogServices } from './log-services.ts'
@@ -123,13 +129,33 @@ async function openForWriting(opening: Opening): Promise<Log> {
   }
 }
 
-/** Makes the directory and those above it; each name is durable before anything is put under it. */
+/**
+ * Makes the directory and those above it; each name is durable before anything is put under it. One
+ * that is there may be so only in memory, left by an opening that failed, unless it holds a catalog.
+ */
 async function makeDirectories(files: Files, path: string): Promise<void> {
+  const catalogPath = join(path, fileNames.catalog)
+  if (storageCall(catalogPath, 'stat', () => files.stat(catalogPath)) !== null) return
+  await makeDurably(files, path)
+}
+
+async function makeDurably(files: Files, path: string): Promise<void> {
   const parent = dirname(path)
-  if (storageCall(path, 'stat', () => files.stat(path)) !== null || parent === path) return
-  await makeDirectories(files, parent)
-  storageCall(path, 'mkdir', () => makeUnlessThere(files, path))
-  await storageWait(parent, 'sync', () => files.syncDirectory(parent))
+  if (parent === path) return
+  await makeDurably(files, parent)
+  const isThere = storageCall(path, 'stat', () => files.stat(path)) !== null
+  if (!isThere) storageCall(path, 'mkdir', () => makeUnlessThere(files, path))
+  try {
+    await files.syncDirectory(parent)
+  } catch (error) {
+    // Where this process may not even look it has made nothing.
+    if (!isThere || !isRefusal(error)) throw asStorageError(error, parent, 'sync')
+  }
+}
+
+function isRefusal(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  return code === 'EACCES' || code === 'EPERM' || code === 'EINVAL'
 }
 
 function makeUnlessThere(files: Files, path: string): void {
