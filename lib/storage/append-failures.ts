@@ -6,10 +6,16 @@
 import type { AppendResult } from '../types.ts'
 import { type PendingResult, rejectResult } from './ack-queue.ts'
 
+/** What one call of `flush()` will report. */
+export interface FlushReport {
+  first: Error | null
+}
+
 /** Failures since the last flush, of one partition. */
 export class AppendFailures {
   #first: Error | null = null
-  #flushesPending = 0
+  /** Of the flushes that have not ended: a failure that lies in several is reported by each. */
+  readonly #open = new Set<FlushReport>()
   /** Rejected in the present turn: their promises may still be claimed by a flush called in it. */
   #unclaimed: Promise<AppendResult>[] = []
 
@@ -21,24 +27,31 @@ export class AppendFailures {
 
   /** Notes an append that failed with `error`. */
   note(error: Error, promise: Promise<AppendResult>): void {
-    this.#first ??= error
-    if (this.#flushesPending > 0) claim(promise)
+    this.noteLost(error)
+    if (this.#open.size > 0) claim(promise)
     else this.#unclaimed.push(promise)
   }
 
-  /** A flush was called: it will report what fails until it ends. */
-  flushStarted(): void {
-    this.#flushesPending++
-    for (const promise of this.#unclaimed) claim(promise)
-    this.#unclaimed = []
+  /** Notes that accepted records were lost to `error`, whether or not somebody waits for them. */
+  noteLost(error: Error): void {
+    this.#first ??= error
+    for (const report of this.#open) report.first ??= error
   }
 
-  /** The flush is over. Returns the first failure since the one before it. */
-  flushEnded(): Error | null {
-    this.#flushesPending--
-    const first = this.#first
+  /** A flush was called: it will report what has failed since the last one, and fails until it ends. */
+  flushStarted(): FlushReport {
+    const report = { first: this.#first }
+    this.#open.add(report)
+    for (const promise of this.#unclaimed) claim(promise)
+    this.#unclaimed = []
+    return report
+  }
+
+  /** The flush is over. Returns the first failure that it has to report. */
+  flushEnded(report: FlushReport): Error | null {
+    this.#open.delete(report)
     this.#first = null
-    return first
+    return report.first
   }
 
   /** The turn is over: what was not claimed is the caller's own. */

@@ -314,8 +314,10 @@ export class PartitionLog implements ReadablePartition, TurnMember, LineHost, Pi
     this.#listener.flushFailed(error)
   }
 
-  fellBack(error: DiskFullError): void {
+  fellBack(error: DiskFullError, lostCount: number): void {
     this.#isOpenUrgent = false
+    // Nobody waits for what was only queued: the next flush tells.
+    if (lostCount > 0) this.#failures.noteLost(error)
     this.#producers.rollback(this.writtenOffset)
     for (const call of this.#acks.takeAbove(this.writtenOffset)) this.noteRejection(call, error)
     this.#line?.rejectAll(error)
@@ -326,6 +328,7 @@ export class PartitionLog implements ReadablePartition, TurnMember, LineHost, Pi
     const refusal = new StorageError(failure.path, failure.operation, failure.cause, 'not-written')
     this.#refusal = refusal
     this.#isOpenUrgent = false
+    if (this.recoveryPoint < this.logEndOffset) this.#failures.noteLost(failure)
     for (const call of this.#acks.takeAbove(-1)) {
       this.noteRejection(call, call.baseOffset < submittedOffset ? failure : refusal)
     }
@@ -372,9 +375,11 @@ export class PartitionLog implements ReadablePartition, TurnMember, LineHost, Pi
     if (request.acks === 'written') this.#isOpenUrgent = true
     const timestamp =
       this.#config.timestampType === 'append' ? accumulator.openedMs : timestampOf(record, nowMs)
+    // It waits before it counts as accepted: the write that this may start can fail at once.
+    const promise = this.#acks.wait(request.acks, { baseOffset, nextOffset, timestamp, sizeBytes })
     this.#pipeline.accepted(nextOffset, sizeBytes, 1)
     this.scheduleTurn()
-    return this.#acks.wait(request.acks, { baseOffset, nextOffset, timestamp, sizeBytes })
+    return promise
   }
 
   #appendMany(records: readonly RecordInput[], request: AppendRequest): Promise<AppendResult> {
@@ -406,9 +411,10 @@ export class PartitionLog implements ReadablePartition, TurnMember, LineHost, Pi
     const appended = { baseOffset, nextOffset, timestamp, sizeBytes }
     this.#sealOpen(request.producer)
     this.#noteProducer(request.producer, appended)
+    const promise = this.#acks.wait(request.acks, appended)
     this.#pipeline.accepted(nextOffset, sizeBytes, records.length)
     this.scheduleTurn()
-    return this.#acks.wait(request.acks, appended)
+    return promise
   }
 
   #mustWait(boundBytes: number): boolean {
@@ -552,11 +558,11 @@ export class PartitionLog implements ReadablePartition, TurnMember, LineHost, Pi
   }
 
   async #flushAll(): Promise<Error | null> {
-    this.#failures.flushStarted()
+    const report = this.#failures.flushStarted()
     this.#line?.sealOpen()
     await this.#line?.whenEmpty()
     await this.#pipeline.flushUpTo(this.logEndOffset)
-    return this.#failures.flushEnded()
+    return this.#failures.flushEnded(report)
   }
 
   // ---- ending and beginning again

@@ -34,8 +34,8 @@ export interface PipelineHost {
   /** Everything below `recoveryPoint` is flushed now. */
   flushed(recoveryPoint: number, flushedBytes: number): void
   flushFailed(error: Error): void
-  /** For want of room the log end fell back to what is written. */
-  fellBack(error: DiskFullError): void
+  /** For want of room the log end fell back to what is written, by `lostCount` records. */
+  fellBack(error: DiskFullError, lostCount: number): void
   /** Nothing more will be written; what was submitted below `submittedOffset` may be on disk or not. */
   failed(failure: StorageError, submittedOffset: number): void
   /** More acknowledgements are due than one turn takes, or a write can go on: come back next turn. */
@@ -481,10 +481,11 @@ export class WritePipeline {
       () => {
         this.#isWriting = false
         if (this.#failure === null && !this.#isStopped) {
+          const lostCount = this.offsets.logEndOffset - this.offsets.writtenOffset
           this.#discardUnwritten()
           // No flush comes that would do it, and others may wait for the handles.
           if (!this.hasUnflushed && !this.#isFlushing) this.segments.unpin()
-          this.#host.fellBack(new DiskFullError(this.#activePath(), cause))
+          this.#host.fellBack(new DiskFullError(this.#activePath(), cause), lostCount)
           this.#resolveFlushCallers()
         }
         this.#goOn()
@@ -504,10 +505,10 @@ export class WritePipeline {
   #fail(failure: StorageError): void {
     if (this.#failure !== null || this.#isStopped) return
     this.#failure = failure
-    const submittedOffset = Math.max(this.#submittedOffset, this.offsets.writtenOffset)
+    // What waits is rejected before room is made, or some of it would be accepted by a failed partition.
+    this.#host.failed(failure, Math.max(this.#submittedOffset, this.offsets.writtenOffset))
     this.#giveUp()
     this.segments.unpin()
-    this.#host.failed(failure, submittedOffset)
     this.#resolveFlushCallers()
   }
 
@@ -534,9 +535,11 @@ export class WritePipeline {
   }
 
   #discardUnwritten(): void {
-    this.#environment.budget.discarded(this.accumulator.clear() + this.#submittedBytes)
+    const discardedBytes = this.accumulator.clear() + this.#submittedBytes
     this.#submittedBytes = 0
+    this.#submittedOffset = this.offsets.writtenOffset
     this.offsets.fallBackToWritten()
+    this.#environment.budget.discarded(discardedBytes)
   }
 
   #isBusy(): boolean {

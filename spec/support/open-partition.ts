@@ -54,15 +54,20 @@ export interface TestPartitionOptions {
   readonly maxUnflushedBytes?: number
   readonly maxOpenFiles?: number
   readonly recoveryPoint?: number | null
+  /** Its log: files, clock and limits are shared with that partition. */
+  readonly beside?: TestPartition
+  /** Number of the partition in the topic. */
+  readonly partitionId?: number
 }
 
 /** Opens the partition in `p-0` of the given files, new or as it lies there. */
 export async function openPartition(options: TestPartitionOptions = {}): Promise<TestPartition> {
-  const files = heldFiles(options.files ?? memoryFiles())
-  const clock = manualClock(1_700_000_000_000)
-  const dir = 'p-0'
+  const { beside, partitionId = 0 } = options
+  const files = beside?.files ?? heldFiles(options.files ?? memoryFiles())
+  const clock = beside?.clock ?? manualClock(1_700_000_000_000)
+  const dir = `p-${partitionId}`
   if (files.stat(dir) === null) files.makeDirectory(dir)
-  const environment: StorageEnvironment = {
+  const environment: StorageEnvironment = beside?.environment ?? {
     files,
     clock,
     time: new EngineTime(clock),
@@ -81,7 +86,7 @@ export async function openPartition(options: TestPartitionOptions = {}): Promise
     quarantineBytes: 1 << 20,
   }
   const config = { ...plainConfig, ...options.config }
-  const identity = { topic: 'p', partition: 0 }
+  const identity = { topic: 'p', partition: partitionId }
   const recovered = await recoverPartition({
     environment,
     dir,
