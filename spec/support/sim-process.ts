@@ -88,7 +88,7 @@ export class SimProcess {
   log: Log | null = null
   readonly handles = new Map<string, Topic>()
   readonly #pending = new Set<Promise<unknown>>()
-  readonly #fences = new Map<string, Fence>()
+  readonly #fences = new Map<PartitionModel, Fence>()
   readonly #crashes: number
   readonly #readers = new Set<Reader<LogRecord>>()
   /** How often calls into the disk seem slow, so that writes and reads go the long way. */
@@ -157,7 +157,7 @@ export class SimProcess {
     const accept = (result: Awaited<typeof call>): void => {
       this.step(`    at ${result.baseOffset} in epoch ${result.leaderEpoch}`)
       of.acknowledge(entry, options.acks, result)
-      const fence = this.#fences.get(`${model.name}-${partition}`)
+      const fence = this.#fences.get(of)
       if (fence === undefined || options.acks === 'queued') return
       const reached = options.acks === 'durable' ? fence.recoveryPoint : fence.writtenOffset
       assert.ok(result.nextOffset <= reached, `P4: ${values[0]} was acknowledged after a failure`)
@@ -165,6 +165,10 @@ export class SimProcess {
     const refuse = (error: unknown): void => {
       of.refuse(entry, outcomeOf(error))
     }
+    // A refusal may be heard only when the power is gone already, and stays true.
+    call.catch((error: unknown) => {
+      if (entry.state === 'pending' && isPlainRefusal(error)) of.refuse(entry, 'not-written')
+    })
     return this.track(`append ${values[0]?.slice(0, 24)} (${options.acks})`, call, accept, refuse)
   }
 
@@ -268,8 +272,9 @@ export class SimProcess {
     const handle = this.#partition(model, partition)
     if (handle?.state !== 'failed') return Promise.resolve(false)
     return this.track(`recover ${model.name}-${partition}`, handle.recover(), () => {
-      model.partitions[partition]?.fallBack()
-      this.#fences.delete(`${model.name}-${partition}`)
+      const of = this.#modelOf(model, partition)
+      of.fallBack()
+      this.#fences.delete(of)
     })
   }
 
@@ -418,9 +423,10 @@ export class SimProcess {
     const of = this.world.topics.topics.get(event.topic)?.partitions[event.partition]
     of?.fallBack()
     const partition = this.handles.get(event.topic)?.partitions[event.partition]
-    if (event.type === 'diskFull' || event.state !== 'failed' || partition === undefined) return
+    if (event.type === 'diskFull' || event.state !== 'failed') return
+    if (partition === undefined || of === undefined) return
     const { recoveryPoint, writtenOffset } = partition
-    this.#fences.set(`${event.topic}-${event.partition}`, { recoveryPoint, writtenOffset })
+    this.#fences.set(of, { recoveryPoint, writtenOffset })
   }
 
   #widen(topic: string, total: number): void {
@@ -468,6 +474,12 @@ function outcomeOf(error: unknown): 'not-written' | 'unknown' {
   if (error.code === 'UNKNOWN_TOPIC_OR_PARTITION') return 'unknown'
   assert.ok('outcome' in error, `${error.name} says whether the append may be found`)
   return error.outcome === 'unknown' ? 'unknown' : 'not-written'
+}
+
+/** Whether an append was refused for its own sake, and not because something failed. */
+function isPlainRefusal(error: unknown): boolean {
+  if (!(error instanceof LogError)) return error instanceof Error && error.name === 'AbortError'
+  return error.code === 'OFFSET_MISMATCH' || error.code === 'QUEUE_FULL'
 }
 
 /** Whether an error is one that the log is documented to report. */

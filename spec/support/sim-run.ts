@@ -19,6 +19,8 @@ export interface SimSummary {
   readonly openings: number
   readonly crashes: number
   readonly promisedRecords: number
+  /** Calls to the files. */
+  readonly calls: number
 }
 
 const names = ['orders', 'audit', 'clicks'] as const
@@ -59,8 +61,8 @@ export async function runSeed(seed: number, operations: number): Promise<SimSumm
   try {
     return await simulation.run(seed, operations)
   } catch (error) {
-    const steps = simulation.world.steps.slice(-200).join('\n')
-    const calls = files.trace.slice(-200).join('\n')
+    const steps = simulation.world.steps.slice(-80).join('\n')
+    const calls = files.trace.slice(-80).join('\n')
     const command = `npm run sim -- --seed=${seed} --ops=${operations}`
     const message = inspect(error, { depth: 4 })
     throw new Error(`${command}\n${message}\n\nsteps:\n${steps}\n\ncalls:\n${calls}`, {
@@ -102,7 +104,8 @@ class Simulation {
     for (const { partitions } of this.world.topics.topics.values()) {
       for (const it of partitions) promisedRecords += it.promisedCount
     }
-    return { seed, openings: this.#openings, crashes: this.#files.crashes, promisedRecords }
+    const { crashes, operations: calls } = this.#files
+    return { seed, openings: this.#openings, crashes, promisedRecords, calls }
   }
 
   #assertSound(): void {
