@@ -67,7 +67,7 @@ async function main(): Promise<void> {
     return
   }
   const options = parseOptions(process.argv.slice(2), benchDir)
-  process.env['VARVE_BENCH_PEERS'] = join(benchDir, 'peers')
+  process.env['VARVE_BENCH_PEERS'] = join(benchDir, 'peers', 'packages')
   const dirs = {
     // Inside the package, so that the compiled sources find its dependencies.
     build: join(benchDir, 'results', `build-${process.pid}`),

@@ -26,7 +26,7 @@ export interface Peer {
   readonly name: string
   /** What `append` promises when it settles. */
   readonly durability: Durability
-  /** The version that was measured goes into the report with the name of the package or program. */
+  /** Creates the store in `dir`, which need not exist. */
   open(dir: string): Promise<PeerStore>
 }
 

@@ -58,7 +58,8 @@ ${report.isSmoke ? '<p class="warning">A smoke run: everything tiny, the figures
 <dl>${head.join('\n')}</dl>
 <nav>${links.join('\n')}</nav>
 <p class="soft">Medians over the rounds; sides take turns, and ratios are medians of the ratios of each
-round. Limits are the same bytes through the fewest system calls that could do the job.</p>
+round. Limits are the same bytes through the fewest system calls that could do the job. Of peers that are
+servers, processor time and memory are those of the client alone.</p>
 ${failuresOf(report)}
 ${report.workloads.map(section).join('\n')}
 ${report.micro.map(({ name, text: output }) => `<h2 id="${text(name)}">${text(name)}</h2>\n<pre>${text(output)}</pre>`).join('\n')}

@@ -1,0 +1,63 @@
+/**
+ * better-sqlite3: a prepared statement in transactions, write-ahead log as its documentation
+ * recommends, `synchronous = FULL` so that a commit is on the disk.
+ */
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+
+import { GroupCommit } from './group-commit.ts'
+import { loadPeer, type Peer, type PeerStore } from './peer.ts'
+
+interface Statement {
+  run(...values: readonly unknown[]): unknown
+  raw(): Statement
+  iterate(): Iterable<readonly [number, Buffer]>
+}
+
+interface Database {
+  pragma(text: string): unknown
+  exec(sql: string): unknown
+  prepare(sql: string): Statement
+  transaction(work: (values: readonly Buffer[]) => void): (values: readonly Buffer[]) => void
+  close(): void
+}
+
+/** Larger transactions gain nothing and outgrow the write-ahead log. */
+const maxValues = 10_000
+
+function openStore(dir: string): PeerStore {
+  const Sqlite = loadPeer('better-sqlite3') as new (path: string) => Database
+  mkdirSync(dir, { recursive: true })
+  const database = new Sqlite(join(dir, 'log.sqlite'))
+  database.pragma('journal_mode = WAL')
+  database.pragma('synchronous = FULL')
+  database.exec('CREATE TABLE log (record_offset INTEGER PRIMARY KEY, value BLOB NOT NULL)')
+  const insert = database.prepare('INSERT INTO log (value) VALUES (?)')
+  const select = database.prepare('SELECT record_offset, value FROM log ORDER BY record_offset')
+  const insertAll = database.transaction(values => {
+    for (const value of values) insert.run(value)
+  })
+  const group = new GroupCommit(async values => insertAll(values), maxValues)
+  return {
+    append: values => group.append(values),
+    async scan() {
+      let records = 0
+      let bytes = 0
+      let checksum = 0
+      for (const [offset, value] of select.raw().iterate()) {
+        records++
+        bytes += value.length
+        checksum += offset + value.length
+      }
+      return { records, bytes, checksum }
+    },
+    close: async () => database.close(),
+  }
+}
+
+/** https://github.com/WiseLibs/better-sqlite3 */
+export const betterSqlite3: Peer = {
+  name: 'better-sqlite3',
+  durability: 'durable',
+  open: async dir => openStore(dir),
+}
