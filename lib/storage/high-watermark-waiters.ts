@@ -6,8 +6,8 @@ interface Waiter {
   readonly wake: () => void
 }
 
-/** A timer that never matters but keeps the process alive while it is set. */
-const foreverMs = 2 ** 31 - 1
+/** The longest time that a timer takes. */
+const longestMs = 2 ** 31 - 1
 
 /**
  * Those who wait for the high watermark to pass an offset. No polling: the flush calls `reached`. As
@@ -39,7 +39,7 @@ export class HighWatermarkWaiters {
         },
       }
       this.#waiters.add(waiter)
-      this.#anchor ??= this.#clock.setTimer(foreverMs, () => {}, { keepAlive: true })
+      if (this.#anchor === null) this.#stayAlive()
       signal?.addEventListener('abort', waiter.wake, { once: true })
       if (signal?.aborted) waiter.wake()
     })
@@ -53,6 +53,11 @@ export class HighWatermarkWaiters {
   /** The partition is going away: nothing more will come. */
   wakeAll(): void {
     for (const waiter of this.#waiters) waiter.wake()
+  }
+
+  /** A timer that does nothing but be set, and sets itself again when its time is over. */
+  #stayAlive(): void {
+    this.#anchor = this.#clock.setTimer(longestMs, () => this.#stayAlive(), { keepAlive: true })
   }
 
   #release(): void {
