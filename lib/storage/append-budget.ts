@@ -72,9 +72,15 @@ export class AppendBudget {
     this.#relieve()
   }
 
-  /** Nothing of `member` waits any more. */
+  /** Nothing of `member` waits for room any more. */
   unregister(member: WaitingMember): void {
-    this.#waiting.delete(member)
+    if (this.#waiting.delete(member)) this.#admit()
+  }
+
+  /** Whether an append that arrived before is told first when there is room. */
+  isBehind(arrival: number): boolean {
+    for (const member of this.#waiting) if (member.headArrival < arrival) return true
+    return false
   }
 
   /** Bytes were written. */

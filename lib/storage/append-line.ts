@@ -18,6 +18,9 @@ import type { PartitionConfig, StorageEnvironment } from './environment.ts'
 /** Room that an entry gets which others may join. */
 const sharedEntryBytes = 64 << 10
 
+/** Appends whose time ends this far apart may share an entry, and then end with the first of them. */
+const sharedDeadlineMs = 10
+
 /** An append call in the line; its offsets count from the start of its batch. */
 export interface WaitingCall extends PendingResult, Appended {
   readonly level: Acks
@@ -41,7 +44,7 @@ interface Waiting extends LineEntry {
   state: 'open' | 'compressing' | 'ready' | 'gone'
   /** What the budget counts for it. */
   countedBytes: number
-  deadlineMs: number
+  readonly deadlineMs: number
   timer: Timer | null
   stopListening: () => void
 }
@@ -61,7 +64,12 @@ export class AppendLine implements WaitingMember {
   readonly #environment: StorageEnvironment
   readonly #host: LineHost
   #entries: Waiting[] = []
-  #whenEmpty: (() => void)[] = []
+  /** The open entry is encoded here; at most one is open. */
+  #scratch: Buffer | null = null
+  /** The time of an entry was over when it did not wait for room. */
+  #hasOverdue = false
+  #isRejecting = false
+  #whenPassed: { readonly arrival: number; readonly done: () => void }[] = []
 
   constructor(environment: StorageEnvironment, host: LineHost) {
     this.#environment = environment
@@ -76,10 +84,11 @@ export class AppendLine implements WaitingMember {
     return this.#entries[0]?.arrival ?? Number.POSITIVE_INFINITY
   }
 
-  /** Resolves when everything that waits now has been accepted or rejected. */
-  whenEmpty(): Promise<void> {
-    if (this.isEmpty) return Promise.resolve()
-    return new Promise(resolve => this.#whenEmpty.push(resolve))
+  /** Resolves when everything that waits now has been accepted or rejected, whatever comes behind it. */
+  whenPassed(): Promise<void> {
+    const tail = this.#entries.at(-1)
+    if (tail === undefined) return Promise.resolve()
+    return new Promise(done => this.#whenPassed.push({ arrival: tail.arrival, done }))
   }
 
   /** Encodes one append into the line; resolves with its acknowledgement. @throws {QueueFullError} when too much waits. */
@@ -101,7 +110,6 @@ export class AppendLine implements WaitingMember {
     if (entry === tail) {
       this.#environment.budget.waitingBytes += boundBytes
       entry.countedBytes += boundBytes
-      entry.deadlineMs = this.#deadline(request)
     }
     const baseOffset = entry.recordCount
     for (const record of records) entry.writer.add(record, nowMs)
@@ -144,8 +152,9 @@ export class AppendLine implements WaitingMember {
     while (head !== undefined && !this.#host.isHeld) {
       if (head.state === 'open' && this.#host.config.compressionType === 'none') this.#seal(head)
       if (head.state !== 'ready') break
-      if (!budget.hasRoom((head.batch as Buffer).length)) {
+      if (!budget.hasRoom((head.batch as Buffer).length) || budget.isBehind(head.arrival)) {
         budget.register(this)
+        if (this.#hasOverdue) this.#rejectOverdue()
         return
       }
       this.#leave(head)
@@ -167,6 +176,7 @@ export class AppendLine implements WaitingMember {
       tail.isShared &&
       tail.state === 'open' &&
       tail.request.maxBlockMs === request.maxBlockMs &&
+      (request.maxBlockMs < 0 || this.#deadline(request) - tail.deadlineMs <= sharedDeadlineMs) &&
       endPosition <= tail.target.length &&
       endPosition <= this.#host.config.maxBatchBytes &&
       this.#environment.budget.waitingBytes + boundBytes <= this.#environment.budget.maxQueuedBytes
@@ -176,9 +186,13 @@ export class AppendLine implements WaitingMember {
   #enter(boundBytes: number, nowMs: number, request: AppendRequest, isShared: boolean): Waiting {
     const countedBytes = batchHeaderBytes + boundBytes
     const arrival = this.#environment.budget.wait(countedBytes)
-    const target = Buffer.allocUnsafeSlow(
-      isShared ? Math.max(countedBytes, sharedEntryBytes) : countedBytes,
-    )
+    // The one before is complete now: nobody may join it any more.
+    const tail = this.#entries.at(-1)
+    if (tail?.state === 'open') this.#seal(tail)
+    const isSmall = isShared && countedBytes <= sharedEntryBytes
+    if (isSmall) this.#scratch ??= Buffer.allocUnsafeSlow(sharedEntryBytes)
+    const target =
+      isSmall && this.#scratch !== null ? this.#scratch : Buffer.allocUnsafeSlow(countedBytes)
     const writer = new BatchWriter()
     writer.begin(target, 0)
     const entry: Waiting = {
@@ -197,9 +211,6 @@ export class AppendLine implements WaitingMember {
       timer: null,
       stopListening: () => {},
     }
-    // The one before is complete now: nobody may join it any more.
-    const tail = this.#entries.at(-1)
-    if (tail?.state === 'open') this.#seal(tail)
     this.#entries.push(entry)
     this.#arm(entry)
     this.#listen(entry)
@@ -214,22 +225,46 @@ export class AppendLine implements WaitingMember {
 
   #arm(entry: Waiting): void {
     if (entry.deadlineMs === Number.POSITIVE_INFINITY) return
-    const { clock, budget } = this.#environment
+    const { clock } = this.#environment
     const delayMs = entry.deadlineMs - clock.monotonicMs()
     entry.timer = clock.setTimer(
       delayMs,
       () => {
         if (entry.deadlineMs - clock.monotonicMs() > 0.5) this.#arm(entry)
         else {
-          const heldBytes = budget.queuedBytes + budget.waitingBytes
-          this.#reject(
-            entry,
-            new QueueFullError(heldBytes, budget.maxQueuedBytes, 'no room within maxBlockMs'),
-          )
+          this.#hasOverdue = true
+          this.#rejectOverdue()
         }
       },
       { keepAlive: true },
     )
+  }
+
+  /** What waits for room longer than it wants to is refused; waiting for compression is no such wait. */
+  #rejectOverdue(): void {
+    if (this.#isRejecting) return
+    this.#isRejecting = true
+    const { budget, clock } = this.#environment
+    const nowMs = clock.monotonicMs()
+    let isRoomWanted = this.#isRoomWanted()
+    for (const entry of [...this.#entries]) {
+      if (!isRoomWanted) break
+      if (entry.deadlineMs - nowMs > 0.5) continue
+      const heldBytes = budget.queuedBytes + budget.waitingBytes
+      const error = new QueueFullError(
+        heldBytes,
+        budget.maxQueuedBytes,
+        'no room within maxBlockMs',
+      )
+      this.#reject(entry, error)
+      isRoomWanted = this.#isRoomWanted()
+    }
+    this.#hasOverdue = !isRoomWanted && !this.isEmpty
+    this.#isRejecting = false
+  }
+
+  #isRoomWanted(): boolean {
+    return this.#entries[0]?.state === 'ready' || this.#host.isHeld
   }
 
   #listen(entry: Waiting): void {
@@ -250,7 +285,9 @@ export class AppendLine implements WaitingMember {
       appendTimestamp: entry.timestamp,
       ...producer,
     })
-    const batch = entry.target.subarray(0, sizeBytes)
+    const encoded = entry.target.subarray(0, sizeBytes)
+    // The scratch is free for the next; what waits takes no more memory than it has bytes.
+    const batch = entry.target === this.#scratch ? copyOf(encoded) : encoded
     if (config.compressionType === 'none') {
       entry.batch = batch
       entry.state = 'ready'
@@ -282,9 +319,17 @@ export class AppendLine implements WaitingMember {
     entry.stopListening()
     this.#environment.budget.leave(entry.countedBytes)
     this.#entries.splice(this.#entries.indexOf(entry), 1)
-    if (this.#entries.length > 0) return
-    const waiting = this.#whenEmpty
-    this.#whenEmpty = []
-    for (const resolve of waiting) resolve()
+    if (this.isEmpty) this.#scratch = null
+    if (this.#whenPassed.length === 0) return
+    const { headArrival } = this
+    const passed = this.#whenPassed.filter(({ arrival }) => arrival < headArrival)
+    this.#whenPassed = this.#whenPassed.filter(({ arrival }) => arrival >= headArrival)
+    for (const { done } of passed) done()
   }
+}
+
+function copyOf(bytes: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(bytes.length)
+  copy.set(bytes)
+  return copy
 }

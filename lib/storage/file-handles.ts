@@ -27,7 +27,7 @@ export class FileHandles {
   readonly #entries = new Map<string, Entry>()
   #forgottenCount = 0
   #pinnedCount = 0
-  #waiting: (() => void)[] = []
+  readonly #waiting: (() => void)[] = []
   #callPressure: () => void = () => {}
 
   constructor(files: Files, maxOpen: number) {
@@ -73,7 +73,12 @@ export class FileHandles {
     return { file: entry.file, release: this.#releaser(path, entry) }
   }
 
-  /** Calls back once when `hasRoom` may have become true. */
+  /** True while somebody waits for a handle: who holds one and can do without gives it up. */
+  get isWanted(): boolean {
+    return this.#waiting.length > 0
+  }
+
+  /** Calls back once when `hasRoom` has become true, in the order of the calls. */
   onceFree(callback: () => void): void {
     this.#waiting.push(callback)
     this.#callPressure()
@@ -117,10 +122,12 @@ export class FileHandles {
   }
 
   #wake(): void {
-    const waiting = this.#waiting
-    if (waiting.length === 0) return
-    this.#waiting = []
-    for (const callback of waiting) callback()
+    // A callback may take the room, or find that it has no use for it any more.
+    while (this.hasRoom) {
+      const callback = this.#waiting.shift()
+      if (callback === undefined) return
+      callback()
+    }
   }
 
   #makeRoom(): void {

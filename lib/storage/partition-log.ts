@@ -560,7 +560,7 @@ export class PartitionLog implements ReadablePartition, TurnMember, LineHost, Pi
   async #flushAll(): Promise<Error | null> {
     const report = this.#failures.flushStarted()
     this.#line?.sealOpen()
-    await this.#line?.whenEmpty()
+    await this.#line?.whenPassed()
     await this.#pipeline.flushUpTo(this.logEndOffset)
     return this.#failures.flushEnded(report)
   }

@@ -171,6 +171,8 @@ export class WritePipeline {
   #writeOnce(): boolean {
     const first = this.accumulator.first
     if (first === undefined || this.#isWriting || this.#failure !== null) return false
+    // Others wait for a handle: what is written is flushed, and the file given up, before more is.
+    if (this.hasUnflushed && this.#environment.handles.isWanted) return false
     const { segmentBytes } = this.#host.config
     let file: OpenFile | null
     try {
@@ -348,6 +350,7 @@ export class WritePipeline {
     const isDue =
       this.#flushCallers > 0 ||
       this.#isOverdue ||
+      this.#environment.handles.isWanted ||
       (flushRecords >= 0 && writtenOffset - recoveryPoint >= flushRecords) ||
       (flushBytes >= 0 && this.#unflushedBytes >= flushBytes) ||
       this.#unflushedBytes >= maxUnflushedPartitionBytes
@@ -416,6 +419,8 @@ export class WritePipeline {
     if (flushChannel.hasSubscribers)
       flushChannel.publish({ ...this.#identity, recoveryPoint, durationMs })
     this.#host.flushed(recoveryPoint, flushedBytes)
+    if (this.#environment.handles.isWanted && !this.hasUnflushed && !this.#isWriting)
+      this.segments.unpin()
     // The next flush starts before the callers of this one go on: the disk does not wait for them.
     this.#host.completeBatches()
     this.write()
