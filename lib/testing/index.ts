@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 /**
  * What tests of a program that uses the log need: files that fail and crash on demand, files in
  * memory, and a clock that is moved by hand. Give them to `openLog` as `files` and `clock`.

@@ -35,7 +35,7 @@ const timeExceptions: readonly string[] = ['lib/clock.ts', 'lib/testing/', 'lib/
 /** The single use that a file may make of the machine, beside those. */
 const machineUses: Readonly<Record<string, string>> = {
   // A number that tells two records of one process apart.
-  'lib/files/pid-file.ts': 'process.hrtime',
+  'lib/files/pid-record.ts': 'process.hrtime',
   // The seed where the test gives none; it can be read back and given again.
   'lib/files/faulty-files.ts': 'Math.random',
 }

@@ -27,11 +27,12 @@ export interface Source {
   readonly imports: readonly Import[]
 }
 
-/** Every `.ts` file below a directory of the project. */
+/** Every `.ts` file below a directory of the project, but for what npm has put there. */
 export function readSources(dir: string): readonly Source[] {
   const sources: Source[] = []
   for (const entry of readdirSync(join(root, dir), { recursive: true, withFileTypes: true })) {
     if (!entry.isFile() || !entry.name.endsWith('.ts')) continue
+    if (entry.parentPath.split(sep).includes('node_modules')) continue
     const path = relative(root, join(entry.parentPath, entry.name)).split(sep).join('/')
     sources.push(parseSource(path, readFileSync(join(root, path), 'utf8')))
   }
