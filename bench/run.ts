@@ -13,7 +13,7 @@ import { Children, compile } from './harness/children.ts'
 import { describeMachine } from './harness/machine.ts'
 import { microBenches, runMicro } from './harness/micro.ts'
 import { parseOptions, type RunOptions, usage } from './harness/options.ts'
-import { probe } from './harness/probe.ts'
+import type { Probe } from './harness/probe.ts'
 import { hottest } from './harness/profile.ts'
 import { runWorkload } from './harness/run-workload.ts'
 import { toHtml } from './report/html.ts'
@@ -32,12 +32,10 @@ async function run(
     options.only.length === 0 || options.only.some(start => name.startsWith(start))
   const profileDir = options.isProfiling ? join(options.outDir, 'profiles') : null
   const { isSmoke } = options
-  const pick = (full: number, smoke: number): number => (isSmoke ? smoke : full)
   const machine = describeMachine(dirs.data, process.argv.slice(2))
-  const probeDir = join(dirs.data, 'probe')
-  const probed = await probe({ dir: probeDir, preparedDir: probeDir, isSmoke, pick })
   compile(dirs.build)
   const children = new Children(dirs.build, { isShared: isSmoke })
+  const probed = await probeMachine(children, { isSmoke, dataDir: dirs.data })
   const reports: WorkloadReport[] = []
   const failures: string[] = []
   for (const workload of workloads.filter(({ name }) => isWanted(name))) {
@@ -61,6 +59,18 @@ async function run(
   return { isSmoke, machine, probe: probed, workloads: reports, micro, failures }
 }
 
+async function probeMachine(
+  children: Children,
+  options: { readonly isSmoke: boolean; readonly dataDir: string },
+): Promise<Probe> {
+  const dir = join(options.dataDir, 'probe')
+  const place = { dir, preparedDir: dir, isSmoke: options.isSmoke }
+  const result = await children.run({ workload: null, variant: '', side: null, ...place })
+  rmSync(dir, { recursive: true, force: true })
+  if (result.kind === 'probed') return result.probe
+  throw new Error('reason' in result ? result.reason : 'the machine could not be probed')
+}
+
 async function main(): Promise<void> {
   if (process.argv.includes('--help')) {
     console.log(usage)
@@ -76,10 +86,12 @@ async function main(): Promise<void> {
   const removeDirs = (): void => {
     for (const dir of Object.values(dirs)) rmSync(dir, { recursive: true, force: true })
   }
-  process.once('SIGINT', () => {
-    removeDirs()
-    process.exit(130)
-  })
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      removeDirs()
+      process.exit(1)
+    })
+  }
   try {
     mkdirSync(dirs.data, { recursive: true })
     mkdirSync(options.outDir, { recursive: true })

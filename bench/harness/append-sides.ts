@@ -64,7 +64,7 @@ function bytesOf(load: CallLoad, context: Context): { bytes: number; records: nu
   return { bytes: calls * batchBytes(values ?? []), records: calls * load.recordsPerCall }
 }
 
-/** The same bytes in flight, without encoding. */
+/** The same bytes in flight over as many files, without encoding. */
 export function bareClosedLoopSide(load: CallLoad): Side {
   return {
     kind: 'limit',
@@ -75,6 +75,7 @@ export function bareClosedLoopSide(load: CallLoad): Side {
         calls: context.pick(load.calls, load.smokeCalls),
         inFlight: load.inFlight,
         recordsPerCall: load.recordsPerCall,
+        files: load.partitions ?? 1,
       })
     },
   }

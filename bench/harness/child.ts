@@ -5,11 +5,12 @@
 import { mkdirSync } from 'node:fs'
 
 import { workloads } from '../workloads/index.ts'
+import { type Probe, probe } from './probe.ts'
 import { type Context, type Outcome, SkippedError, type Variant } from './workload.ts'
 
-/** What the child is to do; `side: null` prepares the variant. */
+/** What the child is to do; `side: null` prepares the variant, `workload: null` probes the machine. */
 export interface Job {
-  readonly workload: string
+  readonly workload: string | null
   readonly variant: string
   readonly side: string | null
   readonly dir: string
@@ -21,6 +22,7 @@ export interface Job {
 export type JobResult =
   | { readonly kind: 'outcome'; readonly outcome: Outcome }
   | { readonly kind: 'prepared' }
+  | { readonly kind: 'probed'; readonly probe: Probe }
   | { readonly kind: 'skipped'; readonly reason: string }
   | { readonly kind: 'failed'; readonly reason: string }
 
@@ -36,9 +38,10 @@ async function run(job: Job): Promise<JobResult> {
   const pick = (full: number, smoke: number): number => (isSmoke ? smoke : full)
   const context: Context = { dir, preparedDir, isSmoke, pick }
   try {
-    const variant = variantOf(job)
     mkdirSync(dir, { recursive: true })
     mkdirSync(preparedDir, { recursive: true })
+    if (job.workload === null) return { kind: 'probed', probe: await probe(context) }
+    const variant = variantOf(job)
     if (job.side === null) {
       await variant.prepare?.(context)
       return { kind: 'prepared' }

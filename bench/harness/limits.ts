@@ -52,8 +52,8 @@ function readAt(fd: number, bytes: Buffer, position: number): Promise<number> {
   })
 }
 
-function createFile(dir: string): number {
-  return openSync(join(dir, 'raw'), constants.O_CREAT | constants.O_WRONLY | constants.O_APPEND)
+function createFile(dir: string, name = 'raw'): number {
+  return openSync(join(dir, name), constants.O_CREAT | constants.O_WRONLY | constants.O_APPEND)
 }
 
 /** The raw ceiling: writes of 1 MiB one after another, an fdatasync alongside every 16 MiB. */
@@ -85,8 +85,9 @@ export async function rawWrite(
 
 /**
  * The bare closed loop: `inFlight` callers who each hand over `callBytes`, wait until they are
- * synced, and hand over the next; one write and one fdatasync are under way at a time, and a caller
- * is answered by the first fdatasync that started after his bytes were written.
+ * synced, and hand over the next; one write and one fdatasync of a file are under way at a time, and
+ * a caller is answered by the first fdatasync that started after his bytes were written. Callers and
+ * calls are shared out evenly over `files` (default 1).
  */
 export async function bareClosedLoop(
   dir: string,
@@ -95,59 +96,78 @@ export async function bareClosedLoop(
     readonly calls: number
     readonly inFlight: number
     readonly recordsPerCall: number
+    readonly files?: number
   },
 ): Promise<Outcome> {
-  const callsPerWrite = Math.max(1, Math.floor(largestWriteBytes / of.callBytes))
-  const buffer = seededBytes(Math.min(callsPerWrite, of.inFlight) * of.callBytes, 3)
-  const fd = createFile(dir)
-  const latencies = new LatencyRecorder(of.calls)
-  const { phase } = await measure(
-    () =>
-      new Promise<void>((resolve, reject) => {
-        const startedAt = new Float64Array(of.calls).fill(performance.now(), 0, of.inFlight)
-        let submitted = Math.min(of.inFlight, of.calls)
-        let written = 0
-        let answered = 0
-        let isWriting = false
-        let isSyncing = false
-        const turn = (): void => {
-          if (answered === of.calls) resolve()
-          if (!isWriting && written < submitted) writeNext()
-          if (!isSyncing && answered < written) syncNext()
-        }
-        const writeNext = (): void => {
-          const count = Math.min(submitted - written, callsPerWrite)
-          isWriting = true
-          writeAt(fd, buffer.subarray(0, count * of.callBytes)).then(() => {
-            isWriting = false
-            written += count
-            turn()
-          }, reject)
-        }
-        const syncNext = (): void => {
-          const upTo = written
-          isSyncing = true
-          fdatasyncOf(fd).then(() => {
-            isSyncing = false
-            const now = performance.now()
-            while (answered < upTo) {
-              latencies.add(now - (startedAt[answered++] as number))
-              if (submitted < of.calls) startedAt[submitted++] = now
-            }
-            turn()
-          }, reject)
-        }
-        turn()
-      }),
+  const { callBytes, files = 1 } = of
+  const calls = Math.ceil(of.calls / files)
+  const inFlight = Math.min(calls, Math.ceil(of.inFlight / files))
+  const callsPerWrite = Math.max(1, Math.floor(largestWriteBytes / callBytes))
+  const buffer = seededBytes(Math.min(callsPerWrite, inFlight) * callBytes, 3)
+  const fds = Array.from({ length: files }, (_, index) => createFile(dir, `raw-${index}`))
+  const latencies = new LatencyRecorder(calls * files)
+  const { phase } = await measure(() =>
+    Promise.all(fds.map(fd => loopOn(fd, { calls, inFlight, callBytes, buffer, latencies }))),
   )
-  closeSync(fd)
+  for (const fd of fds) closeSync(fd)
   return {
     ...phase,
-    records: of.calls * of.recordsPerCall,
-    bytes: of.calls * of.callBytes,
+    records: calls * files * of.recordsPerCall,
+    bytes: calls * files * callBytes,
     bytesOnDisk: diskUsage(dir),
     latency: latencies.summary(),
   }
+}
+
+function loopOn(
+  fd: number,
+  of: {
+    readonly calls: number
+    readonly inFlight: number
+    readonly callBytes: number
+    /** Holds the largest write. */
+    readonly buffer: Buffer
+    readonly latencies: LatencyRecorder
+  },
+): Promise<void> {
+  const { calls, inFlight, callBytes, buffer, latencies } = of
+  const callsPerWrite = buffer.length / callBytes
+  return new Promise((resolve, reject) => {
+    const startedAt = new Float64Array(calls).fill(performance.now(), 0, inFlight)
+    let submitted = inFlight
+    let written = 0
+    let answered = 0
+    let isWriting = false
+    let isSyncing = false
+    const turn = (): void => {
+      if (answered === calls) resolve()
+      if (!isWriting && written < submitted) writeNext()
+      if (!isSyncing && answered < written) syncNext()
+    }
+    const writeNext = (): void => {
+      const count = Math.min(submitted - written, callsPerWrite)
+      isWriting = true
+      writeAt(fd, buffer.subarray(0, count * callBytes)).then(() => {
+        isWriting = false
+        written += count
+        turn()
+      }, reject)
+    }
+    const syncNext = (): void => {
+      const upTo = written
+      isSyncing = true
+      fdatasyncOf(fd).then(() => {
+        isSyncing = false
+        const now = performance.now()
+        while (answered < upTo) {
+          latencies.add(now - (startedAt[answered++] as number))
+          if (submitted < calls) startedAt[submitted++] = now
+        }
+        turn()
+      }, reject)
+    }
+    turn()
+  })
 }
 
 /** The bare loop of one record: one `writeSync`, one awaited fdatasync, and again. */

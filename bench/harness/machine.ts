@@ -61,14 +61,14 @@ function describeDisk(dir: string): { disk: string; fileSystem: string } {
   }
 }
 
-/** Maker's name and kind as far as the kernel tells them; a partition's disk lies one level up. */
+/** Maker's name, and whether it turns, as far as the kernel tells them; a partition's disk lies one level up. */
 function describeDevice(path: string): string {
   const facts: string[] = []
   for (const base of [path, `${path}/..`]) {
     const model = readLine(`${base}/device/model`)
     const rotational = readLine(`${base}/queue/rotational`)
     if (model !== null) facts.push(model)
-    if (rotational !== null) facts.push(rotational === '1' ? 'rotating' : 'solid state')
+    if (rotational !== null) facts.push(rotational === '1' ? 'rotational: 1' : 'rotational: 0')
     if (facts.length > 0) return ` (${facts.join(', ')})`
   }
   return ''

@@ -1,5 +1,5 @@
 /** The machine's own speed, measured before everything else: the head of every report. */
-import { mkdirSync, rmSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { batchHeaderBytes } from '../../lib/record/batch-format.ts'
@@ -27,14 +27,12 @@ export interface Probe {
 
 /** Measures all of it; some seconds, or almost nothing in smoke mode. */
 export async function probe(context: Context): Promise<Probe> {
-  mkdirSync(context.dir, { recursive: true })
   const file = { bytes: context.pick(1 << 30, 1 << 20), records: 1 }
   const written = await rawWrite(context.dir, file)
   const path = join(context.dir, 'raw')
   const read = await rawRead([path], { records: 1, memory: 'reused' })
   rmSync(path)
   const synced = await bareLoop(context.dir, { recordBytes: 4096, records: context.pick(2000, 20) })
-  rmSync(context.dir, { recursive: true })
   return {
     fdatasync: synced.latency ?? { p50: Number.NaN, p99: Number.NaN, p999: Number.NaN },
     rawWrite: metrics.bytesPerSecond(written),

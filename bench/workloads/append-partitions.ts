@@ -5,7 +5,7 @@
  * bytes and there are as many more of them, with two at a time: ≥ 0.7 of the raw ceiling over 4
  * partitions, ≥ 0.5 over 64.
  */
-import { appendSide, rawWriteSide } from '../harness/append-sides.ts'
+import { appendSide, bareClosedLoopSide, rawWriteSide } from '../harness/append-sides.ts'
 import { metrics, ratioAtLeast } from '../harness/targets.ts'
 import type { Variant, Workload } from '../harness/workload.ts'
 
@@ -23,7 +23,12 @@ function variantOf(partitions: number, atLeast: number): Variant {
     recordBytes: load.recordBytes,
     recordsPerCall: load.recordsPerCall,
     durability: 'durable',
-    sides: { 'raw write': rawWriteSide(load), varve: appendSide(load) },
+    sides: {
+      'raw write': rawWriteSide(load),
+      varve: appendSide(load),
+      // What the same number of files can do at all; the target is against one file.
+      'bare closed loop': bareClosedLoopSide(load),
+    },
     targets: [ratioAtLeast('raw write', atLeast, metrics.bytesPerSecond)],
   }
 }

@@ -17,12 +17,14 @@ import type { Context, Outcome, Variant, Workload } from '../harness/workload.ts
 const recordBytes = 100
 const values = makeValues(1000, recordBytes)
 
-/** The loop is repeated so often: short loops of a cold process would tell of the compiler. */
-const loops = 20
+/** A short loop is repeated: once, in a cold process, it would tell of the compiler. */
+function loopCount(context: Context, count: number): number {
+  return context.pick(Math.max(4, 2_000_000 / count), 2)
+}
 
 async function append(context: Context, count: number): Promise<Outcome> {
   const n = context.pick(count, 200)
-  const rounds = context.pick(loops, 2)
+  const rounds = loopCount(context, count)
   const maxQueuedBytes = Math.max(16 << 20, n * recordBytes * 2)
   const measured = await withLog(
     context.dir,
@@ -52,7 +54,7 @@ async function append(context: Context, count: number): Promise<Outcome> {
 /** A promise for every call, kept and resolved at the end, and nothing else. */
 async function barePromises(context: Context, count: number): Promise<Outcome> {
   const n = context.pick(count, 200)
-  const rounds = context.pick(loops, 2)
+  const rounds = loopCount(context, count)
   const { phase } = await measure(async () => {
     const resolvers: (() => void)[] = []
     for (let round = 0; round < rounds; round++) {
