@@ -1,0 +1,61 @@
+/** The end of a turn is told once to each who asked for it, with one immediate for all. */
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+
+import { type TurnMember, TurnScheduler } from '../../lib/storage/turn-scheduler.ts'
+import { turn } from '../support/open-partition.ts'
+
+function member(name: string, heard: string[], then: () => void = () => {}): TurnMember {
+  return {
+    endOfTurn: () => {
+      heard.push(name)
+      then()
+    },
+  }
+}
+
+describe('TurnScheduler', () => {
+  it('scheduled -> called when the turn ends, not before', async () => {
+    const heard: string[] = []
+    new TurnScheduler().schedule(member('a', heard))
+    await Promise.resolve()
+    assert.deepEqual(heard, [])
+    await turn()
+    assert.deepEqual(heard, ['a'])
+  })
+
+  it('scheduled several times in one turn -> called once, and not in the next', async () => {
+    const heard: string[] = []
+    const turns = new TurnScheduler()
+    const a = member('a', heard)
+    for (const each of [a, member('b', heard), a]) turns.schedule(each)
+    await turn()
+    assert.deepEqual(heard, ['a', 'b'])
+    await turn()
+    assert.deepEqual(heard, ['a', 'b'])
+  })
+
+  it('scheduled while a turn ends -> called at the end of the next one', async () => {
+    const heard: string[] = []
+    const turns = new TurnScheduler()
+    let isFirst = true
+    const a = member('a', heard, () => {
+      if (isFirst) turns.schedule(a)
+      isFirst = false
+    })
+    turns.schedule(a)
+    turns.schedule(member('b', heard))
+    await turn()
+    assert.deepEqual(heard, ['a', 'b'])
+    await turn()
+    assert.deepEqual(heard, ['a', 'b', 'a'])
+  })
+
+  it('many in one turn -> one immediate', async t => {
+    const immediates = t.mock.method(globalThis, 'setImmediate')
+    const turns = new TurnScheduler()
+    for (const name of ['a', 'b', 'c']) turns.schedule(member(name, []))
+    assert.equal(immediates.mock.callCount(), 1)
+    await turn()
+  })
+})
