@@ -7,6 +7,7 @@
 export class FlushGate {
   readonly #maxParallel: number
   #running = 0
+  #isStarting = false
   #waiting: (() => void)[] = []
   #head = 0
 
@@ -16,26 +17,33 @@ export class FlushGate {
 
   /** Calls `start` now or when a place is free; it must call `leave` when its flush is over. */
   enter(start: () => void): void {
-    if (this.#running < this.#maxParallel) {
-      this.#running++
-      start()
-    } else {
-      this.#waiting.push(start)
-    }
+    this.#waiting.push(start)
+    this.#startNext()
   }
 
   /** A flush is over: the next one starts. */
   leave(): void {
-    const next = this.#waiting[this.#head]
-    if (next === undefined) {
-      this.#running--
-      return
+    this.#running--
+    this.#startNext()
+  }
+
+  #startNext(): void {
+    // A flush may be over as soon as it has started: thousands of those must not nest.
+    if (this.#isStarting) return
+    this.#isStarting = true
+    try {
+      while (this.#running < this.#maxParallel) {
+        const next = this.#waiting[this.#head]
+        if (next === undefined) break
+        this.#head++
+        this.#running++
+        next()
+      }
+    } finally {
+      this.#isStarting = false
     }
-    this.#head++
-    if (this.#head === this.#waiting.length) {
-      this.#waiting = []
-      this.#head = 0
-    }
-    next()
+    if (this.#head < this.#waiting.length) return
+    this.#waiting = []
+    this.#head = 0
   }
 }

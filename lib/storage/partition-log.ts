@@ -85,6 +85,13 @@ export class PartitionLog implements ReadablePartition, TurnMember, LineHost, Pi
   /** Why appends are refused. */
   #refusal: Error | null = null
   #closing: Promise<void> | null = null
+  /** Closed or abandoned: nothing more becomes visible. */
+  #isOver = false
+  #isAbandoned = false
+  /** Ends with the last truncation or recovery that was asked for; never rejects. */
+  #changing: Promise<void> = Promise.resolve()
+  /** How far down the checkpoints were brought for a truncation that did not come to its end. */
+  #loweredTo = Number.POSITIVE_INFINITY
 
   constructor(options: PartitionLogOptions) {
     const { environment, recovered } = options
@@ -204,8 +211,7 @@ export class PartitionLog implements ReadablePartition, TurnMember, LineHost, Pi
   }
 
   whenAbove(offset: number, signal?: AbortSignal): Promise<void> {
-    const isOver = this.#refusal !== null && this.#pipeline.failure === null
-    if (this.highWatermark > offset || isOver || signal?.aborted) return Promise.resolve()
+    if (this.highWatermark > offset || this.#isOver || signal?.aborted) return Promise.resolve()
     return this.#waiters.wait(offset, signal)
   }
 
@@ -252,21 +258,20 @@ export class PartitionLog implements ReadablePartition, TurnMember, LineHost, Pi
    * Cuts the log so that it ends at `offset`, or at the base offset of the batch that holds it.
    * `lower` makes the checkpoints say so, durably, before a byte is cut.
    */
-  async truncateTo(offset: number, lower: (offset: number) => Promise<void>): Promise<void> {
-    assert(offset >= this.logStartOffset && offset <= this.logEndOffset)
-    await this.flush()
-    await this.#stop(new ClosedError(`partition ${this.identity.topic}-${this.identity.partition}`))
-    const cut = await this.#reader.boundaryAt(offset)
-    await lower(cut.offset)
-    await this.#pipeline.segments.cutTo(cut)
-    await this.#reopen(cut.offset, { raisesEpoch: false })
+  truncateTo(offset: number, lower: (offset: number) => Promise<void>): Promise<void> {
+    return this.#change(() => this.#truncate(offset, lower))
   }
 
-  /** Reads a failed partition from the disk again and takes it back into service under a new leader epoch. */
-  async recover(): Promise<void> {
-    if (this.#pipeline.failure === null) return
-    await this.#pipeline.stop()
-    await this.#reopen(this.recoveryPoint, { raisesEpoch: true })
+  /**
+   * Reads a failed partition from the disk again and takes it back into service under a new leader
+   * epoch. Does nothing when the partition has not failed.
+   */
+  recover(): Promise<void> {
+    return this.#change(async () => {
+      if (this.#pipeline.failure === null) return
+      await this.#pipeline.stop()
+      await this.#reopen({ raisesEpoch: true })
+    })
   }
 
   /** Flushes everything accepted and ends. Rejects with the first failure. Idempotent. */
@@ -277,7 +282,13 @@ export class PartitionLog implements ReadablePartition, TurnMember, LineHost, Pi
 
   /** The topic goes: what is pending is rejected with `error` and nothing more is written. */
   async abandon(error: Error): Promise<void> {
+    this.#isOver = true
+    this.#isAbandoned = true
     await this.#stop(error)
+    this.#waiters.wakeAll()
+    // A change or a close under way notices, and writes nothing more after this.
+    await this.#changing
+    await this.#closing?.catch(() => {})
     this.#pipeline.segments.abandon()
   }
 
@@ -568,10 +579,12 @@ export class PartitionLog implements ReadablePartition, TurnMember, LineHost, Pi
   // ---- ending and beginning again
 
   async #close(): Promise<void> {
+    await this.#changing
     let failure = await this.#flushAll()
     // What was never accepted is not lost by closing.
     if (failure instanceof QueueFullError) failure = null
-    const isSound = this.#pipeline.failure === null
+    const isSound = this.#pipeline.failure === null && !this.#isAbandoned
+    this.#isOver = true
     this.#refusal ??= new ClosedError()
     await this.#pipeline.stop()
     this.#waiters.wakeAll()
@@ -592,23 +605,61 @@ export class PartitionLog implements ReadablePartition, TurnMember, LineHost, Pi
   /** Refuses appends, rejects what is pending and waits until no operation is under way. */
   async #stop(error: Error): Promise<void> {
     this.#refusal = error
+    if (this.recoveryPoint < this.logEndOffset) this.#failures.noteLost(error)
     this.#line?.rejectAll(error)
     for (const call of this.#acks.takeAbove(-1)) this.noteRejection(call, error)
     await this.#pipeline.stop()
-    this.#waiters.wakeAll()
   }
 
-  async #reopen(recoveryPoint: number, options: { readonly raisesEpoch: boolean }): Promise<void> {
+  /** Truncations and recoveries, one after the other; none once the partition is closed. */
+  #change(work: () => Promise<void>): Promise<void> {
+    const done = this.#changing.then(() => {
+      if (this.#closing !== null || this.#isOver) throw this.#refusal ?? new ClosedError()
+      return work()
+    })
+    this.#changing = done.catch(() => {})
+    return done
+  }
+
+  async #truncate(offset: number, lower: (offset: number) => Promise<void>): Promise<void> {
+    assert(offset >= this.logStartOffset && offset <= this.logEndOffset)
+    // Above its recovery point a failed partition does not know what it holds.
+    if (this.#pipeline.failure !== null) throw this.#pipeline.failure
+    await this.flush()
+    await this.#stop(new ClosedError(`partition ${this.identity.topic}-${this.identity.partition}`))
+    try {
+      const cut = await this.#reader.boundaryAt(offset)
+      this.#loweredTo = cut.offset
+      await lower(cut.offset)
+      await this.#pipeline.segments.cutTo(cut)
+      await this.#reopen({ raisesEpoch: false })
+    } catch (error) {
+      if (!this.#isAbandoned) this.#truncationFailed(error)
+      throw error
+    }
+  }
+
+  /** Neither whole nor cut for certain: `recover()` reads again what there is. */
+  #truncationFailed(error: unknown): void {
+    const failure = new StorageError(this.dir, 'truncate', error, 'not-written')
+    this.#pipeline.failStopped(failure)
+    this.#refusal = failure
+    this.#listener.stateChanged('failed', failure)
+  }
+
+  async #reopen(options: { readonly raisesEpoch: boolean }): Promise<void> {
     this.#pipeline.segments.abandon()
     const recovered = await recoverPartition({
       environment: this.#environment,
       dir: this.dir,
       identity: this.identity,
-      checkpointedRecoveryPoint: recoveryPoint,
+      checkpointedRecoveryPoint: Math.min(this.recoveryPoint, this.#loweredTo),
       checkpointedLogStart: this.logStartOffset,
       wasClean: false,
       indexIntervalBytes: this.#config.indexIntervalBytes,
     })
+    if (this.#isAbandoned) throw this.#refusal ?? new ClosedError()
+    this.#loweredTo = Number.POSITIVE_INFINITY
     const leaderEpoch = options.raisesEpoch
       ? Math.max(recovered.leaderEpoch, this.leaderEpoch + 1)
       : this.leaderEpoch
@@ -642,6 +693,8 @@ export class PartitionLog implements ReadablePartition, TurnMember, LineHost, Pi
   }
 
   #noteDamage(damage: Damage): void {
+    // Met by a read that began before the log was cut below.
+    if (damage.from >= Math.min(this.highWatermark, this.#loweredTo)) return
     const wasOk = this.state === 'ok'
     this.#pipeline.segments.noteDamage(damage)
     this.#listener.corruption(damage)

@@ -287,7 +287,9 @@ export class SegmentReader {
     offset: number,
     hint: ReadHint | undefined,
   ): Promise<Start> {
-    if (hint !== undefined && hint.baseOffset === segment.baseOffset && hint.offset === offset) {
+    const isHinted = hint?.baseOffset === segment.baseOffset && hint.offset === offset
+    // Behind a truncation the segment may end before it.
+    if (isHinted && hint.position < segment.endPosition) {
       return { position: hint.position, expected: { baseOffset: offset } }
     }
     if (offset === segment.baseOffset) return startOf(segment)

@@ -223,7 +223,7 @@ export class SegmentSet {
 
   /** Cuts the files at a batch boundary: manifest lines go first, then later segments, then the tail. */
   async cutTo(cut: { readonly baseOffset: number; readonly position: number }): Promise<void> {
-    const { files, handles } = this.#environment
+    const { files, handles, indexes } = this.#environment
     await this.#finishing
     const later = [...this.#sealed, ...(this.#active === null ? [] : [this.#active])].filter(
       segment => segment.baseOffset > cut.baseOffset,
@@ -234,6 +234,7 @@ export class SegmentSet {
       for (const suffix of ['log', 'index', 'timeindex', 'snapshot'] as const) {
         const path = segmentPath(this.#dir, baseOffset, suffix)
         handles.forget(path)
+        indexes.forget(path)
         if (files.stat(path) !== null) await files.remove(path)
       }
     }
@@ -242,6 +243,7 @@ export class SegmentSet {
       if (files.stat(path) !== null) await files.remove(path)
     }
     const path = segmentPath(this.#dir, cut.baseOffset, 'log')
+    indexes.forget(path)
     if (files.stat(path) !== null) {
       const file = files.open(path, 'write')
       try {

@@ -517,6 +517,12 @@ export class WritePipeline {
     this.#resolveFlushCallers()
   }
 
+  /** A stopped partition turned out to be unusable before it was opened again. */
+  failStopped(failure: StorageError): void {
+    assert(this.#isStopped)
+    this.#failure ??= failure
+  }
+
   /** Nothing more is written. Resolves when no operation is under way. */
   async stop(): Promise<void> {
     this.#isStopped = true
