@@ -125,8 +125,11 @@ export class BatchAccumulator {
     return this.#pending[this.#head]
   }
 
-  /** Takes the oldest batches that fit into `roomBytes` of the segment and one write; at least one. */
-  takeRegion(roomBytes: number): WriteRegion {
+  /**
+   * Takes the oldest batches that fit into one write, into `roomBytes` of the segment and below its
+   * `limitOffset`; at least one.
+   */
+  takeRegion(roomBytes: number, limitOffset: number = Number.POSITIVE_INFINITY): WriteRegion {
     const first = this.#pending[this.#head]
     assert(first !== undefined)
     const batches = [first]
@@ -135,6 +138,7 @@ export class BatchAccumulator {
       const batch = this.#pending[index] as PendingBatch
       const total = sizeBytes + batch.sizeBytes
       if (batch.chunk !== first.chunk || total > chunkBytes || total > roomBytes) break
+      if (batch.nextOffset > limitOffset) break
       batches.push(batch)
       sizeBytes = total
     }

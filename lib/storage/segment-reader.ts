@@ -63,6 +63,9 @@ export interface BatchBoundary {
 /** What a lookup needs at least: an index step and a batch of common size. */
 const lookupBytes = 16 << 10
 
+/** A read of more than this is first compared with what the file has. */
+const checkedReadBytes = 8 << 20
+
 /** Reads one partition. Calls may overlap; no file handle is held between them. */
 export class SegmentReader {
   readonly #environment: StorageEnvironment
@@ -102,7 +105,8 @@ export class SegmentReader {
 
   /** See `ReadablePartition.offsetForTimestamp`. */
   async offsetForTimestamp(timestamp: number, range: ReadableRange): Promise<number | null> {
-    for (const segment of this.#source.segments()) {
+    const segments = this.#source.segments()
+    for (const segment of segments) {
       if (
         segment.nextOffset <= range.logStartOffset &&
         segment.endPosition !== Number.POSITIVE_INFINITY
@@ -113,7 +117,8 @@ export class SegmentReader {
         indexes.times.lookup(timestamp - 1)?.offset ?? segment.baseOffset,
         segment.baseOffset,
       )
-      const isSealed = segment !== this.#source.segments().at(-1)
+      // The last one may have been sealed since, which only means that it is looked into for nothing.
+      const isSealed = segment !== segments.at(-1)
       const newest = indexes.times.lastEntry
       // A sealed segment's last entry holds its largest timestamp.
       if (isSealed && newest !== null && newest.timestamp < timestamp) continue
@@ -353,6 +358,8 @@ export class SegmentReader {
   async #rebuild(segment: ReadableSegment): Promise<SegmentIndexes> {
     const path = this.#pathOf(segment)
     const indexes = await this.#withFile(path, file => rebuildIndexes(file, segment))
+    // Those of a segment that still grows would be kept for the sealed one.
+    if (segment.indexes !== null) return indexes
     return this.#environment.indexes.get(path, () => indexes)
   }
 
@@ -425,8 +432,9 @@ export class SegmentReader {
       const chunk = await this.#readChunk(request, range)
       for (const position of chunk.positions) {
         if (maxTimestampAt(chunk.buffer, position) < timestamp) continue
-        const found = await this.#firstAtOrAfter(chunk, position, timestamp)
-        if (found !== null && found >= range.logStartOffset) return found
+        const { logStartOffset } = range
+        const found = await this.#firstAtOrAfter(chunk, position, { timestamp, logStartOffset })
+        if (found !== null) return found
       }
       if (chunk.nextOffset <= from) return null
       from = chunk.nextOffset
@@ -438,7 +446,7 @@ export class SegmentReader {
   async #firstAtOrAfter(
     chunk: LogChunk,
     position: number,
-    timestamp: number,
+    wanted: { readonly timestamp: number; readonly logStartOffset: number },
   ): Promise<number | null> {
     const context = { ...this.#identity, key: null, value: null, path: chunk.path }
     let batch = new BatchView(context, { buffer: chunk.buffer, position })
@@ -450,16 +458,22 @@ export class SegmentReader {
       })
       batch = new BatchView(context, { buffer: chunk.buffer, position, records })
     }
-    for (const record of batch) if (record.timestamp >= timestamp) return record.offset
+    for (const { timestamp, offset } of batch) {
+      if (timestamp >= wanted.timestamp && offset >= wanted.logStartOffset) return offset
+    }
     return null
   }
 
   /** Reads up to `sizeBytes`, fewer at the segment's end. */
   async #readAt(segment: ReadableSegment, position: number, sizeBytes: number): Promise<Buffer> {
-    const wanted = Math.min(sizeBytes, segment.endPosition - position)
-    const buffer = Buffer.allocUnsafeSlow(Math.max(wanted, 0))
     const { syncReads, clock, counters } = this.#environment
     const path = this.#pathOf(segment)
+    let wanted = Math.min(sizeBytes, segment.endPosition - position)
+    // A damaged length may ask for gigabytes that no file has.
+    if (wanted > checkedReadBytes) {
+      wanted = Math.min(wanted, await this.#withFile(path, file => file.sizeBytes() - position))
+    }
+    const buffer = Buffer.allocUnsafeSlow(Math.max(wanted, 0))
     const count = await this.#withFile(path, file => {
       if (!syncReads.isAllowed(buffer.length)) return file.read(buffer, position)
       const startMs = clock.monotonicMs()

@@ -116,10 +116,12 @@ export class SegmentSet {
 
   /** Bytes that the next write may take of the active segment without looking at its limits again. */
   roomFor(segmentBytes: number): number {
-    const active = this.#active as ActiveSegment
-    // Near the end of the int32 range of relative offsets every batch is looked at by itself.
-    if (active.nextOffset - active.baseOffset > 0x7fff0000) return 0
-    return segmentBytes - active.sizeBytes
+    return segmentBytes - (this.#active as ActiveSegment).sizeBytes
+  }
+
+  /** No batch of the active segment ends above: relative offsets are int32. */
+  get limitOffset(): number {
+    return (this.#active as ActiveSegment).baseOffset + 2 ** 31
   }
 
   /** Notes what has been written at the end of the active segment. */

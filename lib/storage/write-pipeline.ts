@@ -185,7 +185,8 @@ export class WritePipeline {
       this.#waitForHandle()
       return false
     }
-    const region = this.accumulator.takeRegion(this.segments.roomFor(segmentBytes))
+    const { segments } = this
+    const region = this.accumulator.takeRegion(segments.roomFor(segmentBytes), segments.limitOffset)
     const bytes = region.chunk.buffer.subarray(region.position, region.position + region.sizeBytes)
     const position = (this.segments.active as ActiveSegment).sizeBytes
     this.#submittedOffset = (region.batches.at(-1) as PendingBatch).nextOffset

@@ -123,6 +123,7 @@ describe('OffsetIndex against a scan of its entries', () => {
           const above = entries.find(entry => entry.offset > target)
           const behind = entries.find(entry => entry.position > target)
           assert.equal(index.lookup(target), below.at(-1)?.position ?? 0)
+          assert.deepEqual(index.floor(target), below.at(-1) ?? null)
           assert.equal(index.nextPosition(target), above?.position ?? null)
           assert.deepEqual(index.entryBehind(target), behind ?? null)
           const loaded = OffsetIndex.load(base, Buffer.from(index.bytes()))

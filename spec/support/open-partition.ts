@@ -54,6 +54,7 @@ export interface TestPartitionOptions {
   readonly maxUnflushedBytes?: number
   readonly maxOpenFiles?: number
   readonly recoveryPoint?: number | null
+  readonly logStart?: number | null
   /** Its log: files, clock and limits are shared with that partition. */
   readonly beside?: TestPartition
   /** Number of the partition in the topic. */
@@ -92,7 +93,7 @@ export async function openPartition(options: TestPartitionOptions = {}): Promise
     dir,
     identity,
     checkpointedRecoveryPoint: options.recoveryPoint ?? null,
-    checkpointedLogStart: null,
+    checkpointedLogStart: options.logStart ?? null,
     wasClean: false,
     indexIntervalBytes: config.indexIntervalBytes,
   })
