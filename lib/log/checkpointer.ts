@@ -144,6 +144,7 @@ export class Checkpointer {
   }
 
   #noteFlushed(flushedBytes: number): void {
+    if (this.#isClosed) return
     this.#bytesAbove += flushedBytes
     if (this.#bytesAbove >= dueBytes) this.writeSoon()
     else this.#timer ??= this.#options.clock.setTimer(dueMs, () => this.writeSoon())

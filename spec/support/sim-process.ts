@@ -86,7 +86,7 @@ export class SimProcess {
   readonly world: SimWorld
   readonly clock: ManualClock
   log: Log | null = null
-  readonly handles = new Map<string, Topic>()
+  readonly handles: Map<string, Topic> = new Map<string, Topic>()
   readonly #pending = new Set<Promise<unknown>>()
   readonly #fences = new Map<PartitionModel, Fence>()
   readonly #crashes: number

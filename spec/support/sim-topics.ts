@@ -19,7 +19,7 @@ export interface TopicModel {
 
 /** All topics. */
 export class TopicsModel {
-  readonly topics = new Map<string, TopicModel>()
+  readonly topics: Map<string, TopicModel> = new Map<string, TopicModel>()
   /** By name: partition counts of creations that were not confirmed. */
   readonly #possible = new Map<string, Set<number>>()
 
