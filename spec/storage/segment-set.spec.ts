@@ -258,13 +258,11 @@ describe('SegmentSet, its files', () => {
     assert.equal(environment.handles.openCount, 0)
   })
 
-  it('near the end of the relative offsets -> every batch is looked at by itself', async () => {
+  it('what the next write may take -> the bytes that are left, and int32 relative offsets', async () => {
     const { set, append } = await segmentSet()
     append(0)
     assert.equal(set.roomFor(segmentBytes), batchBytes)
-    assert.ok(set.active !== null)
-    set.active.nextOffset = 0x7fff0001
-    assert.equal(set.roomFor(segmentBytes), 0)
+    assert.equal(set.limitOffset, 2 ** 31)
   })
 })
 
