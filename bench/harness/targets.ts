@@ -4,10 +4,19 @@ import type { Metric, Outcome, Outcomes, Target, Variant } from './workload.ts'
 
 /** What outcomes are looked at for. */
 export const metrics: Readonly<
-  Record<'recordsPerSecond' | 'bytesPerSecond' | 'seconds' | 'p50Micros' | 'p99Micros', Metric>
+  Record<
+    | 'recordsPerSecond'
+    | 'bytesPerSecond'
+    | 'megabytesPerSecond'
+    | 'seconds'
+    | 'p50Micros'
+    | 'p99Micros',
+    Metric
+  >
 > = {
   recordsPerSecond: outcome => outcome.records / outcome.seconds,
   bytesPerSecond: outcome => outcome.bytes / outcome.seconds,
+  megabytesPerSecond: outcome => outcome.bytes / outcome.seconds / 1e6,
   seconds: outcome => outcome.seconds,
   p50Micros: outcome => outcome.latency?.p50 ?? Number.NaN,
   p99Micros: outcome => outcome.latency?.p99 ?? Number.NaN,

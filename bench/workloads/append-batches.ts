@@ -25,7 +25,7 @@ export const appendBatches: Workload = {
   question: 'How close do durable bulk appends of small records come to the disk?',
   expectation:
     'Encoding takes 100 ns a record beside the writes and fdatasyncs: ≥ 0.8 of the raw ceiling.',
-  chart: { label: 'MB/s', metric: metrics.bytesPerSecond, kind: 'bar' },
+  chart: { label: 'MB/s', metric: metrics.megabytesPerSecond, kind: 'bar' },
   variants: [
     {
       name: '256 calls in flight',

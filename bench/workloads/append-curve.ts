@@ -40,6 +40,6 @@ export const appendCurve: Workload = {
   question: 'How do durable bulk appends depend on the number of calls in flight?',
   expectation:
     'Nobody can answer before an fdatasync that started after the write: ≥ 0.85 of a bare loop with the same bytes in flight, at every point.',
-  chart: { label: 'MB/s', metric: metrics.bytesPerSecond, kind: 'line' },
+  chart: { label: 'MB/s', metric: metrics.megabytesPerSecond, kind: 'line' },
   variants: points.map(variantOf),
 }

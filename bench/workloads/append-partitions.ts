@@ -38,6 +38,6 @@ export const appendPartitions: Workload = {
   name: 'append-partitions',
   question: 'What do durable bulk appends lose when they go to 4 or 64 partitions?',
   expectation: 'More and smaller fdatasyncs: ≥ 0.7 and ≥ 0.5 of the raw ceiling.',
-  chart: { label: 'MB/s', metric: metrics.bytesPerSecond, kind: 'bar' },
+  chart: { label: 'MB/s', metric: metrics.megabytesPerSecond, kind: 'bar' },
   variants: [variantOf(4, 0.7), variantOf(64, 0.5)],
 }

@@ -100,7 +100,7 @@ export const compression: Workload = {
   name: 'compression',
   question: 'What does each codec cost in and out, and what does it save?',
   expectation: 'The codec decides: gzip some 100 MB/s in, lz4 and snappy several times that.',
-  chart: { label: 'MB/s before compression', metric: metrics.bytesPerSecond, kind: 'bar' },
+  chart: { label: 'MB/s before compression', metric: metrics.megabytesPerSecond, kind: 'bar' },
   rounds: 3,
   variants: (['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const).flatMap(variantsOf),
 }

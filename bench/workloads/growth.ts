@@ -123,7 +123,7 @@ export const growthRates: Workload = {
   name: 'growth',
   question: 'Do appends and reads get slower as the log grows?',
   expectation: 'Both touch one segment, whatever lies before it: flat within 15 %.',
-  chart: { label: 'MB/s', metric: metrics.bytesPerSecond, kind: 'line' },
+  chart: { label: 'MB/s', metric: metrics.megabytesPerSecond, kind: 'line' },
   rounds: 1,
   variants: [
     {

@@ -15,7 +15,7 @@ import { diskUsage } from '../harness/disk-usage.ts'
 import { measure } from '../harness/measure.ts'
 import { makeValues } from '../harness/payload.ts'
 import { absolute, figure, medianOf, metrics } from '../harness/targets.ts'
-import { topicName, withLog } from '../harness/varve.ts'
+import { closedLoop, topicName, withLog } from '../harness/varve.ts'
 import type { Context, Outcome, Workload } from '../harness/workload.ts'
 
 const segments = 10
@@ -31,9 +31,10 @@ async function prepare(context: Context): Promise<void> {
   const records = makeValues(500, 100).map(value => ({ value }))
   await withLog(context.preparedDir, async log => {
     const topic = await log.topic(topicName, { partitions, segmentBytes: 64 << 10 })
-    for (let segment = 0; segment < segments; segment++) {
-      await Promise.all(topic.partitions.map(partition => partition.append(records)))
-    }
+    const calls = segments * topic.partitions.length
+    await closedLoop({ calls, inFlight: 64 }, index =>
+      topic.partition(index % topic.partitions.length).append(records),
+    )
   })
 }
 

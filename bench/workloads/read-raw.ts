@@ -25,7 +25,7 @@ export const readRaw: Workload = {
   name: 'read-raw',
   question: 'How close do raw batches, CRC checked, come to reading the file?',
   expectation: 'One copy and one CRC at several GB/s each: ≥ 0.7 of raw read.',
-  chart: { label: 'MB/s', metric: metrics.bytesPerSecond, kind: 'bar' },
+  chart: { label: 'MB/s', metric: metrics.megabytesPerSecond, kind: 'bar' },
   variants: [
     {
       name: 'batches(), not looked into',
