@@ -80,6 +80,7 @@ export class PartitionLog implements ReadablePartition, TurnMember, LineHost, Pi
   #isProbing = false
   /** The producer snapshot that this session wrote last. */
   #snapshotPath: string | null = null
+  #savingSnapshot: Promise<unknown> = quiet
   /** Log end offset of a partition that was closed cleanly before, else -1. */
   readonly #cleanEnd: number
   /** Why appends are refused. */
@@ -249,9 +250,8 @@ export class PartitionLog implements ReadablePartition, TurnMember, LineHost, Pi
    */
   async checkpoint(): Promise<void> {
     if (this.#refusal !== null) return
-    const { recoveryPoint } = this
     this.#pipeline.segments.saveIndexes()
-    if (!this.#producers.isEmpty) await this.#saveSnapshot(recoveryPoint)
+    if (!this.#producers.isEmpty) await this.#saveSnapshot()
   }
 
   /**
@@ -593,7 +593,7 @@ export class PartitionLog implements ReadablePartition, TurnMember, LineHost, Pi
       try {
         await this.#pipeline.finishEpoch()
         await this.#pipeline.segments.finish()
-        if (!this.#producers.isEmpty) await this.#saveSnapshot(this.recoveryPoint)
+        if (!this.#producers.isEmpty) await this.#saveSnapshot()
       } catch (error) {
         failure ??= new StorageError(this.dir, 'close', error)
       }
@@ -609,6 +609,7 @@ export class PartitionLog implements ReadablePartition, TurnMember, LineHost, Pi
     this.#line?.rejectAll(error)
     for (const call of this.#acks.takeAbove(-1)) this.noteRejection(call, error)
     await this.#pipeline.stop()
+    await this.#savingSnapshot
   }
 
   /** Truncations and recoveries, one after the other; none once the partition is closed. */
@@ -701,14 +702,19 @@ export class PartitionLog implements ReadablePartition, TurnMember, LineHost, Pi
     if (wasOk) this.#listener.stateChanged('damaged', undefined)
   }
 
-  async #saveSnapshot(offset: number): Promise<void> {
-    const { files } = this.#environment
-    const path = segmentPath(this.dir, offset, 'snapshot')
-    await replaceFile(files, path, this.#producers.snapshot())
-    const older = this.#snapshotPath
-    this.#snapshotPath = path
-    // One is enough: the batches behind it are replayed.
-    if (older !== null && older !== path && files.stat(older) !== null) await files.remove(older)
+  /** Writes a snapshot of the producers as they are when it is this one's turn. */
+  #saveSnapshot(): Promise<void> {
+    const saved = this.#savingSnapshot.then(async () => {
+      const { files } = this.#environment
+      const path = segmentPath(this.dir, this.recoveryPoint, 'snapshot')
+      await replaceFile(files, path, this.#producers.snapshot())
+      const older = this.#snapshotPath
+      this.#snapshotPath = path
+      // One is enough: the batches behind it are replayed.
+      if (older !== null && older !== path && files.stat(older) !== null) await files.remove(older)
+    })
+    this.#savingSnapshot = saved.catch(() => {})
+    return saved
   }
 }
 
@@ -720,6 +726,9 @@ function isCallersOwn(error: Error): boolean {
     error instanceof QueueFullError
   )
 }
+
+/** What a chain of work begins with; shared, since most partitions never have any. */
+const quiet: Promise<unknown> = Promise.resolve()
 
 const isNew: ProducerCheck = { kind: 'new' }
 

@@ -24,7 +24,7 @@ import { OffsetIndex } from './offset-index.ts'
 import type { ChunkRequest, LogChunk, ReadHint } from './readable.ts'
 import { rebuildIndexes } from './rebuild-indexes.ts'
 import { segmentPath } from './segment.ts'
-import { TimeIndex } from './time-index.ts'
+import { TimeIndex, type TimeIndexEntry } from './time-index.ts'
 
 /** A segment as a reader sees it; the active one moves while it is looked at. */
 export interface ReadableSegment {
@@ -112,7 +112,12 @@ export class SegmentReader {
         segment.endPosition !== Number.POSITIVE_INFINITY
       )
         continue
-      const indexes = await this.#indexesOf(segment)
+      let indexes = await this.#indexesOf(segment)
+      const used = [indexes.times.lookup(timestamp - 1), indexes.times.lastEntry]
+      if (!(await this.#areTimesSound(segment, used))) {
+        this.#environment.indexes.forget(this.#pathOf(segment))
+        indexes = await this.#rebuild(segment)
+      }
       const startOffset = Math.max(
         indexes.times.lookup(timestamp - 1)?.offset ?? segment.baseOffset,
         segment.baseOffset,
@@ -126,6 +131,25 @@ export class SegmentReader {
       if (found !== null) return found
     }
     return null
+  }
+
+  /** Whether the batches that the entries name end there and have those timestamps. */
+  async #areTimesSound(
+    segment: ReadableSegment,
+    entries: readonly (TimeIndexEntry | null)[],
+  ): Promise<boolean> {
+    for (const entry of entries) {
+      if (entry === null) continue
+      const { offset, baseOffset, position } = await this.boundaryAt(entry.offset)
+      if (baseOffset !== segment.baseOffset || offset > entry.offset) return false
+      const header = await this.#readAt(segment, position, batchHeaderBytes)
+      if (header.length < batchHeaderBytes) return false
+      const isSame =
+        nextOffsetAt(header, 0) === entry.offset + 1 &&
+        maxTimestampAt(header, 0) === entry.timestamp
+      if (!isSame) return false
+    }
+    return true
   }
 
   /** The boundary of the batch that holds `offset`, or where the log ends. */
@@ -222,6 +246,11 @@ export class SegmentReader {
       // A position remembered from an earlier read may be another one's by now: only a lookup is proof.
       if (request.hint !== undefined)
         return await this.#readChunk({ ...request, hint: undefined }, range)
+      if (found.expected !== null && 'lastOffset' in found.expected) {
+        // The index led straight to the damage: only the batch before it tells where that begins.
+        at = await this.#startBefore(segment, found.expected.lastOffset)
+        continue
+      }
       const reason = found.kind === 'damage' ? found.reason : 'length'
       at = await this.#passDamage(
         segment,
@@ -308,6 +337,13 @@ export class SegmentReader {
     return rebuilt === null
       ? startOf(segment)
       : { position: rebuilt.position, expected: { lastOffset: rebuilt.offset } }
+  }
+
+  /** The place that the index names before the batch which ends with `lastOffset`. */
+  async #startBefore(segment: ReadableSegment, lastOffset: number): Promise<Start> {
+    const entry = (await this.#indexesOf(segment)).offsets.floor(lastOffset - 1)
+    if (entry === null) return startOf(segment)
+    return { position: entry.position, expected: { lastOffset: entry.offset } }
   }
 
   async #isBatchAt(segment: ReadableSegment, start: Start): Promise<boolean> {

@@ -186,18 +186,14 @@ export class SegmentSet {
     const active = this.#active
     if (active === null) return
     const { offsets, times } = active.indexes
-    this.#appendTo(
-      'index',
-      offsets.bytes().subarray(active.savedOffsetEntries * 8),
-      active.savedOffsetEntries * 8,
-    )
-    this.#appendTo(
-      'timeindex',
-      times.bytes().subarray(active.savedTimeEntries * 12),
-      active.savedTimeEntries * 12,
-    )
-    active.savedOffsetEntries = offsets.entryCount
-    active.savedTimeEntries = times.entryCount
+    const newOffsets = offsets.bytes().subarray(active.savedOffsetEntries * 8)
+    if (this.#appendTo('index', newOffsets, active.savedOffsetEntries * 8)) {
+      active.savedOffsetEntries = offsets.entryCount
+    }
+    const newTimes = times.bytes().subarray(active.savedTimeEntries * 12)
+    if (this.#appendTo('timeindex', newTimes, active.savedTimeEntries * 12)) {
+      active.savedTimeEntries = times.entryCount
+    }
   }
 
   /** A clean end: the indexes are complete and synced, and the manifest knows the active segment. */
@@ -330,11 +326,12 @@ export class SegmentSet {
     await replaceFile(this.#environment.files, join(this.#dir, manifestFileName), text)
   }
 
-  #appendTo(suffix: 'index' | 'timeindex', bytes: Buffer, position: number): void {
-    if (bytes.length === 0) return
+  /** False when not all of it was written: the next time it is written again. */
+  #appendTo(suffix: 'index' | 'timeindex', bytes: Buffer, position: number): boolean {
+    if (bytes.length === 0) return true
     const file = this.#openSideFile((this.#active as ActiveSegment).baseOffset, suffix)
     try {
-      file.writeSync(bytes, position)
+      return file.writeSync(bytes, position) === bytes.length
     } finally {
       file.close()
     }

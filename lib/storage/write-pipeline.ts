@@ -26,6 +26,9 @@ const maxUnflushedPartitionBytes = 16 << 20
 /** Complete batches worth a write before the turn ends. */
 const eagerWriteBytes = 256 << 10
 
+/** As long as a timer can be set. */
+const neverMs = 2 ** 31 - 1
+
 /** What the pipeline needs of its partition, and tells it. */
 export interface PipelineHost {
   readonly config: PartitionConfig
@@ -357,8 +360,9 @@ export class WritePipeline {
       this.#unflushedBytes >= maxUnflushedPartitionBytes
     if (isDue && this.hasUnflushed) {
       this.#startFlush()
-    } else if (flushMs >= 0 && recoveryPoint < logEndOffset) {
-      this.#setFlushTimer(flushMs)
+    } else if (recoveryPoint < logEndOffset && (flushMs >= 0 || this.#acks.isFlushAwaited)) {
+      // Under a policy that never flushes by itself the timer is there to keep the process alive.
+      this.#setFlushTimer(flushMs >= 0 ? flushMs : neverMs)
     }
   }
 

@@ -1,0 +1,56 @@
+/** Indexes save work and prove nothing: what they say is checked against the batches that they name. */
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+
+import { CorruptRecordError } from '../../lib/errors.ts'
+import { memoryFiles } from '../../lib/testing/index.ts'
+import { durable, openPartition } from '../support/open-partition.ts'
+
+describe('an index entry that leads straight to a damaged batch', () => {
+  it('does not make the good batches before it part of the damage', async () => {
+    const files = memoryFiles()
+    const { partition } = await openPartition({ files, config: { indexIntervalBytes: 1 } })
+    for (let count = 0; count < 4; count++) await partition.append({ value: 'abcd' }, durable)
+    const sizeBytes = partition.sizeBytes / 4
+    const file = files.open('p-0/00000000000000000000.log', 'write')
+    file.writeSync(Buffer.from('xxx'), 2 * sizeBytes + sizeBytes - 5)
+    file.close()
+    await assert.rejects(
+      partition.readChunk({ from: 2, maxBytes: 1000, checkCrcs: true }),
+      (error: unknown) => error instanceof CorruptRecordError && error.from === 2 && error.to === 3,
+    )
+    assert.deepEqual(
+      partition.damage.map(({ from, to }) => [from, to]),
+      [[2, 3]],
+    )
+  })
+})
+
+describe('a time index of the right form that says something else', () => {
+  for (const [name, timestamp, offset] of [
+    ['a later offset', 1000, 5],
+    ['a later time', 1_000_000, 3],
+  ] as const) {
+    it(`${name} than the log has is not believed`, async () => {
+      const files = memoryFiles()
+      const config = { segmentBytes: 600, indexIntervalBytes: 1 }
+      const { partition } = await openPartition({ files, config })
+      for (let index = 0; index < 16; index++) {
+        await partition.append({ value: 'x'.repeat(20), timestamp: 1000 + index }, durable)
+      }
+      await partition.close()
+      const path = 'p-0/00000000000000000000.timeindex'
+      const entry = Buffer.alloc(12)
+      entry.writeBigInt64BE(BigInt(timestamp), 0)
+      entry.writeInt32BE(offset, 8)
+      await files.remove(path)
+      const file = files.open(path, 'create')
+      file.writeSync(entry, 0)
+      file.close()
+      const again = await openPartition({ files, config, recoveryPoint: 16 })
+      for (let index = 0; index < 16; index++) {
+        assert.equal(await again.partition.offsetForTimestamp(1000 + index), index)
+      }
+    })
+  }
+})
