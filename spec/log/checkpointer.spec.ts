@@ -122,8 +122,9 @@ describe('Checkpointer, when it writes', () => {
     assert.deepEqual(linesOf(files), { 'orders-0': 20 })
   })
 
-  it('flushed again and again -> the second counts from the first flush', async () => {
+  it('flushed again and again -> one timer, whose second counts from the first flush', async t => {
     const { files, clock, add } = testCheckpointer()
+    const timers = t.mock.method(clock, 'setTimer')
     const { partition, handle } = add()
     handle.flushed(100)
     clock.advance(900)
@@ -132,6 +133,7 @@ describe('Checkpointer, when it writes', () => {
     clock.advance(100)
     await idle()
     assert.deepEqual(linesOf(files), { 'orders-0': 20 })
+    assert.equal(timers.mock.callCount(), 1)
   })
 
   it('64 MiB are flushed over all partitions -> at once', async () => {
@@ -316,6 +318,23 @@ describe('Checkpointer, never ahead of a partition', () => {
     files.rename = rename
     await checkpointer.write()
     assert.deepEqual(linesOf(files), { 'orders-0': 20 })
+  })
+
+  it('replaced, but not known to be durable, and lowered to what was there before -> written again', async () => {
+    const { files, checkpointer, add } = testCheckpointer()
+    const { partition } = add()
+    await checkpointer.write()
+    partition.reach(20)
+    const { rename } = files
+    files.rename = (from, to) => {
+      rename(from, to)
+      if (to.endsWith(recoveryPoints)) throw diskError()
+    }
+    await assert.rejects(checkpointer.write(), StorageError)
+    files.rename = rename
+    assert.deepEqual(linesOf(files), { 'orders-0': 20 })
+    await checkpointer.lower(partition.identity, 10)
+    assert.deepEqual(linesOf(files), { 'orders-0': 10 })
   })
 })
 

@@ -16,6 +16,7 @@ import { formatOffsetCheckpoint } from '../../lib/storage/offset-checkpoints.ts'
 import { memoryFiles } from '../../lib/testing/index.ts'
 import type { Log, TopicConfig } from '../../lib/types.ts'
 import { type HeldFiles, heldFiles } from '../support/held-files.ts'
+import { makeBatch, put } from '../support/log-files.ts'
 import { openPartition } from '../support/open-partition.ts'
 
 const dir = '/log'
@@ -156,6 +157,32 @@ describe('recoverDirectory, what is known to be flushed', () => {
     await checkpoint(files, null)
     await slot(files, 0)
     assert.deepEqual(await keptIn(files), [[0, 3]])
+  })
+
+  /** A partition whose first segment has lost its name: what is there begins with offset 5. */
+  async function withoutFirstSegment(): Promise<HeldFiles> {
+    const files = await crashed(await leftBy(log => log.createTopic('orders')))
+    await checkpoint(files, null)
+    await files.remove(`${dir}/visible.slots`)
+    await put(files, `${dir}/orders-0/00000000000000000005.log`, makeBatch({ baseOffset: 5 }))
+    return files
+  }
+
+  it('no line and no slot, a topic of the catalog -> what does not begin with 0 was never flushed', async () => {
+    const files = await withoutFirstSegment()
+    const { topics, report } = await recover(files)
+    const partition = topics[0]?.partitions[0]
+    assert.deepEqual([partition?.logStartOffset, partition?.logEndOffset], [0, 0])
+    assert.equal(report.partitions[0]?.cutBatches, 1)
+  })
+
+  it('no line and no slot, an adopted topic -> it begins where its files do', async () => {
+    const files = await withoutFirstSegment()
+    await files.remove(`${dir}/topics.catalog`)
+    const { topics, report } = await recover(files)
+    const partition = topics[0]?.partitions[0]
+    assert.deepEqual(report.adoptedTopics, ['orders'])
+    assert.deepEqual([partition?.logStartOffset, partition?.damage], [5, []])
   })
 
   it('the slots of an earlier session -> the next generation is one more', async () => {

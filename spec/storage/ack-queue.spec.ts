@@ -66,6 +66,7 @@ describe('AckQueue.settle', () => {
     ['another timestamp', [{ baseOffset: 0 }, { baseOffset: 1, timestamp: 9 }]],
     ['a gap', [{ baseOffset: 0 }, { baseOffset: 4 }]],
     ['several records, then one', [{ baseOffset: 0, count: 2 }, { baseOffset: 2 }]],
+    ['one that repeats the end of several', [{ baseOffset: 0, count: 2 }, { baseOffset: 1 }]],
     ['one, then several', [{ baseOffset: 0 }, { baseOffset: 1, count: 4 }]],
     ['offsets that repeat earlier ones', [{ baseOffset: 7 }, { baseOffset: 3 }]],
     ['more than one run takes', singles(1500)],
@@ -113,6 +114,7 @@ describe('AckQueue.takeAbove', () => {
       taken.map(call => call.baseOffset),
       [3, 4, 5],
     )
+    assert.deepEqual(queue.takeAbove(3), [])
     for (const call of taken) rejectResult(call, new Error('lost'))
     queue.settle(8, 1000, result)
     await heard()

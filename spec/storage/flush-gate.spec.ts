@@ -51,4 +51,20 @@ describe('FlushGate', () => {
     gate.enter(() => started.push('e'))
     assert.deepEqual(started.slice(3), ['d'])
   })
+
+  it('thousands that are over at once -> all run, none nested in another', () => {
+    const gate = new FlushGate(1)
+    let [count, depth, deepest] = [0, 0, 0]
+    gate.enter(() => {})
+    for (let flush = 0; flush < 5000; flush++) {
+      gate.enter(() => {
+        deepest = Math.max(deepest, ++depth)
+        count++
+        gate.leave()
+        depth--
+      })
+    }
+    gate.leave()
+    assert.deepEqual([count, deepest], [5000, 1])
+  })
 })

@@ -85,16 +85,19 @@ describe('quarantine', () => {
     assert.deepEqual(Object.keys(kept(files)), [name])
   })
 
-  it('other bytes cut at the same place later -> both are kept', async () => {
-    const files = await filesWith()
-    await keep(files)
-    await put(files, path, Buffer.from('0123456789ABCDEFGHIJ'))
-    assert.equal(await keep(files, 1000, [{ ...cut, endPosition: 20 }]), 10)
-    assert.deepEqual(kept(files), {
-      [name]: 'abcdefghijklmnopqrst',
-      '00000000000000000042.10.1.quarantined': 'ABCDEFGHIJ',
+  for (const later of ['ABCDEFGHIJ', 'ABCDEFGHIJKLMNOPQRST', 'abcdefghijklmnopqrsT']) {
+    it(`other bytes cut at the same place later (${later}) -> both are kept`, async () => {
+      const files = await filesWith()
+      await keep(files)
+      await put(files, path, Buffer.from(`0123456789${later}`))
+      const again = { ...cut, endPosition: 10 + later.length }
+      assert.equal(await keep(files, 1000, [again]), later.length)
+      assert.deepEqual(kept(files), {
+        [name]: 'abcdefghijklmnopqrst',
+        '00000000000000000042.10.1.quarantined': later,
+      })
     })
-  })
+  }
 
   it('larger than the bound -> its first bytes, and nothing of the cuts behind it', async () => {
     const files = await filesWith()
