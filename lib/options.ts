@@ -140,7 +140,7 @@ export function resolveOpenOptions(options: OpenOptions | undefined): ResolvedOp
     signal: given.signal ?? null,
     acks: given.acks ?? given.topicDefaults?.acks ?? builtInTopicDefaults.acks,
     topicDefaults: given.topicDefaults ?? {},
-    maxQueuedBytes: given.maxQueuedBytes ?? 16 * 1024 * 1024,
+    maxQueuedBytes: given.maxQueuedBytes ?? 32 * 1024 * 1024,
     maxUnflushedBytes: given.maxUnflushedBytes ?? 128 * 1024 * 1024,
     maxBlockMs: given.maxBlockMs ?? 60_000,
     maxOpenFiles: given.maxOpenFiles ?? 128,

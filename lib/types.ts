@@ -147,7 +147,7 @@ export interface OpenOptions {
   readonly acks?: Acks | undefined
   /** Defaults for the topics of this log; not stored, a topic's own configuration is. */
   readonly topicDefaults?: TopicConfig | undefined
-  /** Bytes accepted and not yet written, log-wide, before appends wait. @default 16777216 (16 MiB) */
+  /** Bytes accepted and not yet written, log-wide, before appends wait. @default 33554432 (32 MiB), as Kafka's buffer.memory */
   readonly maxQueuedBytes?: number | undefined
   /** Bytes written and not yet flushed, log-wide, before appends wait. @default 134217728 (128 MiB) */
   readonly maxUnflushedBytes?: number | undefined

@@ -3,7 +3,7 @@
  * segment is appended to; `seal()` consumes it and gives a sealed one, which never changes again.
  */
 import assert from 'node:assert/strict'
-import { join } from 'node:path'
+import { sep } from 'node:path'
 
 import { maxTimestampAt, nextOffsetAt } from '../record/batch-format.ts'
 import type { SegmentIndexes } from './index-cache.ts'
@@ -12,9 +12,9 @@ import { headersCrc, type SegmentFacts } from './segments-manifest.ts'
 import { TimeIndex } from './time-index.ts'
 import { type SegmentSuffix, segmentFileName } from './topic-name.ts'
 
-/** Path of one of a segment's files. */
+/** Path of one of a segment's files. Every read asks for it, so the parts are put together as they are. */
 export function segmentPath(dir: string, baseOffset: number, suffix: SegmentSuffix): string {
-  return join(dir, segmentFileName(baseOffset, suffix))
+  return `${dir}${sep}${segmentFileName(baseOffset, suffix)}`
 }
 
 /** A segment that is complete. */

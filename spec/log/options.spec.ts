@@ -166,7 +166,7 @@ describe('resolveOpenOptions', () => {
 
   it('nothing → the documented defaults', () => {
     const options = resolveOpenOptions(undefined)
-    assert.equal(options.maxQueuedBytes, 16 * 1024 * 1024)
+    assert.equal(options.maxQueuedBytes, 32 * 1024 * 1024)
     assert.equal(options.maxUnflushedBytes, 128 * 1024 * 1024)
     assert.equal(options.maxBlockMs, 60_000)
     assert.equal(options.sweepIntervalMs, 300_000)
