@@ -1,9 +1,19 @@
 /**
- * What users may configure: every option checked at the boundary, every default in one place.
- *
- * A value of the wrong type is a `TypeError`, a number out of its range (NaN and fractions included)
- * a `RangeError`, a name that is not an option a `TypeError`; `undefined` counts as absent.
+ * What users may configure: every option of a log and of a topic with its range, every default in one
+ * place. What checking does is in `checks.ts`.
  */
+import {
+  type Check,
+  checkAcks,
+  checkBoolean,
+  checkFunction,
+  checkMs,
+  checkOptions,
+  checkSignal,
+  integer,
+  oneOf,
+  withMethods,
+} from './checks.ts'
 import type { Clock } from './clock.ts'
 import type { Files } from './files/files.ts'
 import type {
@@ -82,41 +92,37 @@ const impliedFlushMs = 1000
 /** More partitions than this in one topic are taken for a mistake. */
 const maxPartitions = 100_000
 
-type Check = (name: string, value: unknown) => void
-
 const largestInt32 = 2 ** 31 - 1
 
-const acksRule = oneOf('durable', 'written', 'queued')
-
 const topicRules: { readonly [C in keyof Required<TopicConfig>]: Check } = {
-  acks: acksRule,
+  acks: checkAcks,
   flushRecords: integer({ from: 1, orNoLimit: true }),
-  flushMs: integer({ from: 0, orNoLimit: true }),
+  flushMs: checkMs,
   flushBytes: integer({ from: 1, orNoLimit: true }),
   // A batch of one record without key and value takes 68 bytes.
   maxBatchBytes: integer({ from: 68, to: largestInt32 }),
   compressionType: oneOf('none', 'gzip', 'snappy', 'lz4', 'zstd'),
   timestampType: oneOf('create', 'append'),
-  timestampAfterMaxMs: integer({ from: 0, orNoLimit: true }),
+  timestampAfterMaxMs: checkMs,
   segmentBytes: integer({ from: 1024, to: largestInt32 }),
   segmentMs: integer({ from: 1, orNoLimit: true }),
   indexIntervalBytes: integer({ from: 0, to: largestInt32 }),
 }
 
 const openRules: { readonly [O in keyof Required<OpenOptions>]: Check } = {
-  readOnly: ofType('boolean'),
-  lockWaitMs: integer({ from: 0, orNoLimit: true }),
-  signal: abortSignal,
-  acks: acksRule,
+  readOnly: checkBoolean,
+  lockWaitMs: checkMs,
+  signal: checkSignal,
+  acks: checkAcks,
   topicDefaults: (_name, value) => checkTopicConfig(value as TopicConfig),
   maxQueuedBytes: integer({ from: 1 }),
   maxUnflushedBytes: integer({ from: 1 }),
-  maxBlockMs: integer({ from: 0, orNoLimit: true }),
+  maxBlockMs: checkMs,
   maxOpenFiles: integer({ from: 4 }),
   maxParallelFlushes: integer({ from: 1 }),
   sweepIntervalMs: integer({ from: 1, orNoLimit: true }),
   quarantineBytes: integer({ from: 0, orNoLimit: true }),
-  onEvent: ofType('function'),
+  onEvent: checkFunction,
   files: withMethods('open', 'syncDirectory', 'lock'),
   clock: withMethods('wallMs', 'monotonicMs', 'setTimer'),
 }
@@ -124,16 +130,16 @@ const openRules: { readonly [O in keyof Required<OpenOptions>]: Check } = {
 const topicOptionRules: { readonly [O in keyof Required<TopicOptions>]: Check } = {
   ...topicRules,
   partitions: checkPartitionCount,
-  create: ofType('boolean'),
+  create: checkBoolean,
   key: withMethods('serialize', 'deserialize'),
   value: withMethods('serialize', 'deserialize'),
-  partitioner: ofType('function'),
+  partitioner: checkFunction,
 }
 
 /** Checks the options of `openLog` and fills in the defaults. */
 export function resolveOpenOptions(options: OpenOptions | undefined): ResolvedOpenOptions {
   const given: OpenOptions = options === undefined ? {} : options
-  checkAll('openLog', given, openRules)
+  checkOptions('openLog', given, { checks: openRules })
   return {
     readOnly: given.readOnly ?? false,
     lockWaitMs: given.lockWaitMs ?? 0,
@@ -165,7 +171,7 @@ function defaultParallelFlushes(): number {
 
 /** Checks a topic's configuration; nothing is filled in. */
 export function checkTopicConfig(config: TopicConfig): void {
-  checkAll('topic', config, topicRules)
+  checkOptions('a topic', config, { checks: topicRules })
 }
 
 /** Checks the options of `log.topic` and `log.createTopic` and takes them apart. */
@@ -173,7 +179,7 @@ export function checkTopicOptions<K, V>(
   options: TopicOptions<K, V> | undefined,
 ): CheckedTopicOptions<K, V> {
   const given: TopicOptions<K, V> = options === undefined ? {} : options
-  checkAll('topic', given, topicOptionRules)
+  checkOptions('a topic', given, { checks: topicOptionRules })
   const { partitions, create, key, value, partitioner, ...config } = given
   return {
     config: changedTopicConfig({}, config),
@@ -187,7 +193,7 @@ export function checkTopicOptions<K, V>(
 
 /** Checks what `configure` was given: a topic's configuration in which null is allowed, too. */
 export function checkTopicConfigChanges(changes: TopicConfigChanges): void {
-  checkAll('topic', changes, topicRules, { allowNull: true })
+  checkOptions('a topic', changes, { checks: topicRules, allowNull: true })
 }
 
 /** Checks a topic's number of partitions. */
@@ -238,96 +244,4 @@ export function resolveTopicConfig(
   const waitsForMore = config['flushRecords'] !== 1 || config['flushBytes'] !== -1
   if (sources['flushMs'] === 'default' && waitsForMore) config['flushMs'] = impliedFlushMs
   return { config: config as ResolvedTopicConfig, sources: sources as TopicConfigSources }
-}
-
-function checkAll(
-  what: string,
-  options: object,
-  rules: Readonly<Record<string, Check>>,
-  { allowNull = false }: { readonly allowNull?: boolean } = {},
-): void {
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw new TypeError(`expected the ${what} options to be an object, got ${shown(options)}`)
-  }
-  for (const [name, value] of Object.entries(options)) {
-    const rule = Object.hasOwn(rules, name) ? rules[name] : undefined
-    if (rule === undefined) throw new TypeError(unknownOption(what, name, Object.keys(rules)))
-    if (value !== undefined && !(allowNull && value === null)) rule(name, value)
-  }
-}
-
-function unknownOption(what: string, name: string, known: readonly string[]): string {
-  const nearest = known
-    .map(candidate => ({ candidate, distance: editDistance(name, candidate) }))
-    .sort((a, b) => a.distance - b.distance)[0]
-  const isNear = nearest !== undefined && nearest.distance <= Math.max(2, name.length / 3)
-  const hint = isNear ? `, did you mean \`${nearest.candidate}\`?` : ''
-  return `\`${name}\` is not a ${what} option${hint}`
-}
-
-/** How many letters must be changed, put in or left out to make one word of the other, case aside. */
-function editDistance(from: string, to: string): number {
-  const [a, b] = [from.toLowerCase(), to.toLowerCase()]
-  let row = Array.from({ length: b.length + 1 }, (_, column) => column)
-  for (let line = 1; line <= a.length; line++) {
-    const next = [line]
-    for (let column = 1; column <= b.length; column++) {
-      const swap = (row[column - 1] ?? 0) + (a[line - 1] === b[column - 1] ? 0 : 1)
-      next.push(Math.min(swap, (row[column] ?? 0) + 1, (next[column - 1] ?? 0) + 1))
-    }
-    row = next
-  }
-  return row[b.length] ?? 0
-}
-
-function integer(range: { from: number; to?: number; orNoLimit?: boolean }): Check {
-  const { from, to = Number.MAX_SAFE_INTEGER, orNoLimit = false } = range
-  const upTo = range.to === undefined ? `from ${from} up` : `from ${from} to ${to}`
-  const expected = `an integer ${upTo}${orNoLimit ? ', or -1 for no limit' : ''}`
-  return (name, value) => {
-    if (typeof value !== 'number') throw new TypeError(mismatch(name, expected, value))
-    if (orNoLimit && value === -1) return
-    if (!Number.isSafeInteger(value) || value < from || value > to) {
-      throw new RangeError(mismatch(name, expected, value))
-    }
-  }
-}
-
-function oneOf(...values: readonly string[]): Check {
-  const expected = `one of ${values.map(value => `'${value}'`).join(', ')}`
-  return (name, value) => {
-    if (typeof value !== 'string') throw new TypeError(mismatch(name, expected, value))
-    if (!values.includes(value)) throw new RangeError(mismatch(name, expected, value))
-  }
-}
-
-function ofType(type: 'boolean' | 'function'): Check {
-  return (name, value) => {
-    if (typeof value !== type) throw new TypeError(mismatch(name, `a ${type}`, value))
-  }
-}
-
-function withMethods(...methods: readonly string[]): Check {
-  return (name, value) => {
-    const holder = value as Record<string, unknown> | null
-    const hasAll = typeof value === 'object' && value !== null
-    if (!hasAll || methods.some(method => typeof holder?.[method] !== 'function')) {
-      throw new TypeError(mismatch(name, `an object with ${methods.join('(), ')}()`, value))
-    }
-  }
-}
-
-function abortSignal(name: string, value: unknown): void {
-  if (!(value instanceof AbortSignal)) throw new TypeError(mismatch(name, 'an AbortSignal', value))
-}
-
-function mismatch(name: string, expected: string, value: unknown): string {
-  return `expected \`${name}\` to be ${expected}, got ${shown(value)}`
-}
-
-function shown(value: unknown): string {
-  if (value === null) return '`null`'
-  if (typeof value === 'object') return Array.isArray(value) ? 'an array' : 'an object'
-  if (typeof value === 'function') return 'a function'
-  return `\`${String(value)}\` (${typeof value})`
 }

@@ -1,8 +1,5 @@
 /** What holds for every append of a topic's handles: its options, and how far ahead a timestamp may lie. */
-import { InvalidTimestampError } from '../errors.ts'
-import type { AppendRequest } from '../storage/append-request.ts'
-import type { PartitionConfig } from '../storage/environment.ts'
-import type { AppendOptions } from '../types.ts'
+
 import {
   type Check,
   checkAcks,
@@ -10,7 +7,11 @@ import {
   checkOffset,
   checkOptions,
   checkSignal,
-} from './call-options.ts'
+} from '../checks.ts'
+import { InvalidTimestampError } from '../errors.ts'
+import type { AppendRequest } from '../storage/append-request.ts'
+import type { PartitionConfig } from '../storage/environment.ts'
+import type { AppendOptions } from '../types.ts'
 import type { PlainRecord } from './serialize.ts'
 import type { TopicState } from './topic-state.ts'
 
@@ -69,7 +70,7 @@ export class AppendRules {
     if (!this.#state.isUsable) throw this.#state.refusal()
     const request = this.defaultRequest
     if (options === undefined) return request
-    checkOptions(call, options, checks)
+    checkOptions(call, options, { checks })
     options.signal?.throwIfAborted()
     return {
       acks: options.acks ?? request.acks,

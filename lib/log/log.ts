@@ -1,6 +1,6 @@
 /** The log that this process writes, as users hold it. */
 import { join } from 'node:path'
-
+import { checkMs, checkOptions } from '../checks.ts'
 import type { Timer } from '../clock.ts'
 import {
   ClosedError,
@@ -24,7 +24,6 @@ import type {
   TopicOptions,
 } from '../types.ts'
 import { firstFailure, forEachBounded } from './bounded.ts'
-import { checkMs, checkOptions } from './call-options.ts'
 import { metricsOf, totalSizeBytes } from './describe.ts'
 import { cleanMarkerContent, fileNames, storageWait } from './directory-layout.ts'
 import type { LogServices } from './log-services.ts'
@@ -168,7 +167,7 @@ export class WritableLog implements Log {
   close(options?: { readonly timeoutMs?: number | undefined }): Promise<void> {
     if (this.#closing !== null) return this.#closing
     try {
-      checkOptions('close', options ?? {}, { timeoutMs: checkMs })
+      checkOptions('close', options ?? {}, { checks: { timeoutMs: checkMs } })
     } catch (error) {
       return Promise.reject(error)
     }

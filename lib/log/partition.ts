@@ -1,6 +1,16 @@
 /** A partition as users hold it. */
 import { ok } from 'node:assert/strict'
-
+import {
+  type Check,
+  checkBoolean,
+  checkedTimestamp,
+  checkMs,
+  checkOffset,
+  checkOptions,
+  checkSignal,
+  integer,
+  shown,
+} from '../checks.ts'
 import type { RecordContext } from '../record/batch-reader.ts'
 import type { LogChunk } from '../storage/readable.ts'
 import type {
@@ -19,17 +29,6 @@ import type {
   RecordInput,
 } from '../types.ts'
 import { type AppendRules, partitionAppendChecks } from './append-rules.ts'
-import {
-  type Check,
-  checkBoolean,
-  checkedTimestamp,
-  checkMs,
-  checkOffset,
-  checkOptions,
-  checkSignal,
-  integerFrom,
-  shown,
-} from './call-options.ts'
 import { checkFrom, defaultReadBytes, resolveReadOptions } from './read-options.ts'
 import { openBatchReader, openRecordReader } from './reader.ts'
 import { openChunk } from './ready-chunk.ts'
@@ -39,7 +38,7 @@ import type { PartitionAccess, TopicState } from './topic-state.ts'
 
 const readChecks: { readonly [O in keyof Required<PartitionReadOptions>]: Check } = {
   from: checkOffset,
-  maxBytes: integerFrom(1),
+  maxBytes: integer({ from: 1 }),
   maxWaitMs: checkMs,
   signal: checkSignal,
   checkCrcs: checkBoolean,
@@ -135,7 +134,7 @@ export class PartitionHandle<K = Buffer, V = Buffer> implements Partition<K, V> 
   }
 
   async read(options: PartitionReadOptions): Promise<PartitionReadResult<K, V>> {
-    checkOptions('partition.read', options, readChecks)
+    checkOptions('partition.read', options, { checks: readChecks })
     checkOffset('from', options.from)
     const { signal, maxWaitMs = 0 } = options
     signal?.throwIfAborted()

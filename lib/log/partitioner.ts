@@ -3,10 +3,11 @@
  * where murmur2 of the key says, as in Kafka's Java client; the others stick to one partition for a
  * while (KIP-480), because few large batches cost less than many small ones.
  */
+
+import { shown } from '../checks.ts'
 import { UnknownTopicOrPartitionError } from '../errors.ts'
 import { murmur2, partitionForKey } from '../record/murmur2.ts'
 import type { Partitioner } from '../types.ts'
-import { shown } from './call-options.ts'
 import type { PlainRecord } from './serialize.ts'
 
 /** About how many bytes without a key go to one partition before the next has its turn; Kafka's batch.size. */

@@ -4,6 +4,8 @@
  * `topics()`, `topic()`, `describe()` and, as long as a live reader waits, whenever the directory
  * changes.
  */
+
+import { checkMs, checkOptions } from '../checks.ts'
 import type { Timer } from '../clock.ts'
 import {
   ClosedError,
@@ -18,7 +20,6 @@ import { partitionDirName } from '../storage/topic-name.ts'
 import type { TurnMember } from '../storage/turn-scheduler.ts'
 import type { Log, LogDescription, Metrics, RecoveryReport, Topic, TopicOptions } from '../types.ts'
 import { planDirectories } from './adopt-directories.ts'
-import { checkMs, checkOptions } from './call-options.ts'
 import { metricsOf, totalSizeBytes } from './describe.ts'
 import { type ForeignOwner, ForeignTopic, type VisibleRange } from './foreign-topic.ts'
 import type { Opening } from './opening.ts'
@@ -153,7 +154,7 @@ class ReadOnlyLog implements Log, ForeignOwner, TurnMember {
   }
 
   async close(options?: { readonly timeoutMs?: number | undefined }): Promise<void> {
-    checkOptions('close', options ?? {}, { timeoutMs: checkMs })
+    checkOptions('close', options ?? {}, { checks: { timeoutMs: checkMs } })
     if (!this.#isOpen) return
     this.#isOpen = false
     for (const topic of this.#topics.values()) topic.end(false)

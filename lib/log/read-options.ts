@@ -1,5 +1,5 @@
 /** Options of reading: checked at the call, and every default filled in. */
-import type { From, ReadOptions } from '../types.ts'
+
 import {
   type Check,
   checkBoolean,
@@ -7,10 +7,11 @@ import {
   checkOffset,
   checkOptions,
   checkSignal,
-  integerFrom,
+  integer,
   oneOf,
   shown,
-} from './call-options.ts'
+} from '../checks.ts'
+import type { From, ReadOptions } from '../types.ts'
 
 /** Size of one read when the caller does not say, in bytes. */
 export const defaultReadBytes: number = 1024 * 1024
@@ -30,7 +31,7 @@ const readChecks: { readonly [O in keyof Required<ReadOptions<unknown>>]: Check 
   from: () => {},
   live: checkBoolean,
   signal: checkSignal,
-  maxBytes: integerFrom(1),
+  maxBytes: integer({ from: 1 }),
   checkCrcs: checkBoolean,
   onOutOfRange: oneOf('error', 'earliest', 'latest'),
   onCorruption: oneOf('error', 'skip'),
@@ -41,7 +42,7 @@ export function resolveReadOptions(
   call: string,
   options: ReadOptions<unknown> | undefined,
 ): ResolvedReadOptions {
-  if (options !== undefined) checkOptions(call, options, readChecks)
+  if (options !== undefined) checkOptions(call, options, { checks: readChecks })
   return {
     live: options?.live ?? false,
     signal: options?.signal,

@@ -1,6 +1,7 @@
 /** The serdes of a handle, applied to the records that go in. */
+
+import { shown } from '../checks.ts'
 import type { RecordInput, Serde } from '../types.ts'
-import { shown } from './call-options.ts'
 
 /** A record whose key and value are bytes or strings, or are about to be refused by the record layer. */
 export type PlainRecord = RecordInput<unknown, unknown>

@@ -1,4 +1,6 @@
 /** A topic as users hold it. */
+
+import { checkFunction } from '../checks.ts'
 import { UnknownTopicOrPartitionError } from '../errors.ts'
 import { recordSizeBound } from '../record/batch-writer.ts'
 import type {
@@ -19,7 +21,6 @@ import type {
 } from '../types.ts'
 import { BulkAppend, type BulkTarget } from './append-from.ts'
 import { AppendRules, appendChecks } from './append-rules.ts'
-import { checkFunction } from './call-options.ts'
 import { PartitionHandle } from './partition.ts'
 import { checkPartition, PartitionChooser } from './partitioner.ts'
 import { checkTopicFrom, resolveReadOptions } from './read-options.ts'

@@ -72,7 +72,7 @@ describe('topic configuration', () => {
   it('a name that is nearly an option → TypeError that names the option', () => {
     assert.throws(() => checkTopicConfig({ segmentByte: 4096 } as TopicConfig), {
       name: 'TypeError',
-      message: '`segmentByte` is not a topic option, did you mean `segmentBytes`?',
+      message: '`segmentByte` is not an option of a topic, did you mean `segmentBytes`?',
     })
   })
 
