@@ -86,7 +86,7 @@ describe('checkOptions', () => {
     check({ acks: 'written', maxBlockMs: undefined })
   })
 
-  for (const options of ['acks', 5, null, ['written'], () => {}]) {
+  for (const options of ['acks', 5, null, [], () => {}]) {
     it(`${shown(options)} for the options -> TypeError that says whose`, () => {
       assert.throws(() => check(options), { name: 'TypeError', message: /topic\.append/ })
     })
