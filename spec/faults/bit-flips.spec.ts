@@ -36,4 +36,9 @@ describe('a bit flipped in a file beside the segments', () => {
     const { flips } = await flipSideFiles('crashed', [4])
     assert.ok(flips > 800, `${flips} flips`)
   })
+
+  it('with complete indexes and no clean marker → every record is there, or the format is refused', async () => {
+    const { flips } = await flipSideFiles('unmarked', [1])
+    assert.ok(flips > 700, `${flips} flips`)
+  })
 })

@@ -12,6 +12,7 @@ import {
   makeSmallImage,
   openImage,
   readThrough,
+  type SmallImage,
 } from './log-image.ts'
 import { checkSmall } from './tail-cuts.ts'
 
@@ -140,7 +141,7 @@ async function checkFlip(
 
 /** Flips bits in each byte of each file but the segments: every record is there, or the log is refused. */
 export async function flipSideFiles(
-  kind: 'clean' | 'crashed',
+  kind: SmallImage['kind'],
   bits: readonly number[],
 ): Promise<{ readonly flips: number; readonly refused: number }> {
   const small = await makeSmallImage(kind)

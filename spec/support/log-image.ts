@@ -124,14 +124,15 @@ export async function makeCutImage(sizeBytes: number): Promise<CutImage> {
 
 /** A small log of several topics, partitions and segments. */
 export interface SmallImage {
-  readonly kind: 'clean' | 'crashed'
+  /** `unmarked`: complete, but for the marker and the manifest that a clean close leaves last. */
+  readonly kind: 'clean' | 'crashed' | 'unmarked'
   readonly image: Image
   /** By topic and partition, the values in order. */
   readonly values: ReadonlyMap<string, readonly (readonly string[])[]>
 }
 
 /** Makes it; all of it is flushed and checkpointed. */
-export async function makeSmallImage(kind: 'clean' | 'crashed'): Promise<SmallImage> {
+export async function makeSmallImage(kind: SmallImage['kind']): Promise<SmallImage> {
   const files = memoryFiles()
   const log = await openImage(files)
   const values = new Map<string, string[][]>()
@@ -158,6 +159,11 @@ export async function makeSmallImage(kind: 'clean' | 'crashed'): Promise<SmallIm
     return imageOf(files)
   }
   if (kind === 'clean') return { kind, image: await clean(), values }
+  if (kind === 'unmarked') {
+    const all = [...(await clean())]
+    const kept = all.filter(([path]) => !/cleanshutdown$|segments\.manifest$/.test(path))
+    return { kind, image: new Map(kept), values }
+  }
   const crashed = imageOf(files)
   // What a checkpoint in time would have written.
   const closed = await clean()
