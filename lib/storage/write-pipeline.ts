@@ -78,8 +78,9 @@ export class WritePipeline {
   #isInWrite = false
   #isFlushing = false
   #flushTimer: Timer | null = null
-  /** Monotonic time at which the timer ends, and whether it keeps the process alive. */
-  #flushDueMs = 0
+  /** Monotonic time from which the timer counts, how long it does, and whether it keeps the process alive. */
+  #unflushedSinceMs = 0
+  #timerMs = 0
   #isTimerAwaited = false
   /** `flushMs` is over, and what it counted from may not even be written yet. */
   #isOverdue = false
@@ -366,15 +367,19 @@ export class WritePipeline {
     }
   }
 
-  /** From the oldest un-flushed record on. Whoever waits for the flush must find the process alive when it comes. */
+  /**
+   * Counts from the oldest un-flushed record on, also when `flushMs` was changed meanwhile. Whoever waits
+   * for the flush must find the process alive when it comes.
+   */
   #setFlushTimer(flushMs: number): void {
     const { clock } = this.#environment
     const isAwaited = this.#acks.isFlushAwaited
-    if (this.#flushTimer === null) this.#flushDueMs = clock.monotonicMs() + flushMs
-    else if (this.#isTimerAwaited || !isAwaited) return
+    if (this.#flushTimer === null) this.#unflushedSinceMs = clock.monotonicMs()
+    else if (flushMs === this.#timerMs && (this.#isTimerAwaited || !isAwaited)) return
     this.#clearTimer()
+    this.#timerMs = flushMs
     this.#isTimerAwaited = isAwaited
-    const delayMs = Math.max(0, this.#flushDueMs - clock.monotonicMs())
+    const delayMs = Math.max(0, this.#unflushedSinceMs + flushMs - clock.monotonicMs())
     this.#flushTimer = clock.setTimer(delayMs, () => this.#flushOverdue(), { keepAlive: isAwaited })
   }
 

@@ -251,6 +251,19 @@ describe('flush policy', () => {
     await append
   })
 
+  it('a flushMs that is set later counts from the oldest un-flushed record as well', async () => {
+    const { partition, clock } = await openPartition({ config: { flushRecords: -1 } })
+    const append = partition.append(record('a'), durable)
+    await turn()
+    clock.advance(5000)
+    assert.equal(await stateOf(append), 'pending')
+    partition.configure({ ...partition.config, flushMs: 6000 })
+    clock.advance(999)
+    assert.equal(await stateOf(append), 'pending')
+    clock.advance(1)
+    await append
+  })
+
   it('flushBytes flushes when that many bytes are un-flushed', async () => {
     const { partition } = await openPartition({ config: { flushRecords: -1, flushBytes: 2000 } })
     const first = partition.append(record(kilobyte), durable)
