@@ -79,6 +79,13 @@ export class VarintCursor {
       this.position++
       return (first >>> 1) ^ -(first & 1)
     }
+    // Two bytes hold the length of nearly every record; behind the end there is no second one.
+    const second = this.bytes[this.position + 1] as number
+    if (second < 0x80) {
+      this.position += 2
+      const bits = (first & 0x7f) | (second << 7)
+      return (bits >>> 1) ^ -(bits & 1)
+    }
     return this.#readLongVarint()
   }
 

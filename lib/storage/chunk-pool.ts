@@ -3,8 +3,11 @@
  * here, so a chunk is given back only when its last byte is with the operating system.
  */
 
-/** Size of a chunk, and of the largest write that several batches share. */
-export const chunkBytes: number = 1 << 20
+/**
+ * Size of a chunk, and of the largest write that several batches share: a batch of Kafka's largest
+ * default size, 1 MiB + 12, with what `recordSizeBound` allows beyond the bytes that it takes.
+ */
+export const chunkBytes: number = (1 << 20) + (128 << 10)
 
 /** A partition that was idle starts with one of these, so that a thousand slow topics stay cheap. */
 export const smallChunkBytes: number = 16 << 10

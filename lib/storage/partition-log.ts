@@ -24,6 +24,7 @@ import { AppendFailures } from './append-failures.ts'
 import { AppendLine, type LineEntry, type LineHost } from './append-line.ts'
 import type { AppendRequest, ProducerIdentity } from './append-request.ts'
 import { replaceFile } from './checkpoint-file.ts'
+import { chunkBytes } from './chunk-pool.ts'
 import type {
   Damage,
   PartitionConfig,
@@ -44,6 +45,9 @@ import { type PipelineHost, WritePipeline } from './write-pipeline.ts'
 
 /** Free bytes from which a full disk counts as having room again. */
 const minFreeBytes = 64 << 10
+
+/** Bound of a batch above which no pooled chunk has room for it. */
+const largestPooledBatch = chunkBytes - batchHeaderBytes
 
 /** What a partition log is made of. */
 export interface PartitionLogOptions {
@@ -396,10 +400,13 @@ export class PartitionLog implements ReadablePartition, TurnMember, LineHost, Pi
   #appendMany(records: readonly RecordInput[], request: AppendRequest): Promise<AppendResult> {
     let boundBytes = 0
     for (const record of records) boundBytes += recordSizeBound(record)
+    // Strings count three bytes a character at first: only a batch that seems too large is measured.
+    if (boundBytes > largestPooledBatch) boundBytes -= overestimatedBytes(records)
     const { maxBatchBytes } = this.#config
     // No UTF-16 unit takes more than three bytes, so what is this far above the limit is above it.
-    if (boundBytes > 3 * maxBatchBytes + 64 * records.length + 1024)
+    if (boundBytes > 3 * maxBatchBytes + 64 * records.length + 1024) {
       throw this.#tooLarge(records, byteLengths(records))
+    }
     const nowMs = this.#nowMs()
     if (this.#mustWait(boundBytes)) return this.#wait(records, { boundBytes, nowMs, request })
     const { accumulator, offsets } = this.#pipeline
@@ -744,6 +751,16 @@ function byteLengths(records: readonly RecordInput[]): number {
   let sizeBytes = 0
   for (const { key, value } of records) sizeBytes += byteLength(key) + byteLength(value)
   return sizeBytes
+}
+
+/** By how much the bounds of string keys and values exceed what they take. */
+function overestimatedBytes(records: readonly RecordInput[]): number {
+  let bytes = 0
+  for (const { key, value } of records) {
+    if (typeof key === 'string') bytes += 3 * key.length - Buffer.byteLength(key)
+    if (typeof value === 'string') bytes += 3 * value.length - Buffer.byteLength(value)
+  }
+  return bytes
 }
 
 function byteLength(bytes: unknown): number {
