@@ -157,7 +157,7 @@ export class SegmentReader {
     const segments = this.#source.segments()
     const segment = segmentFor(segments, offset)
     if (segment === undefined) return { offset, baseOffset: offset, position: 0 }
-    let { position } = await this.#lookup(segment, offset, undefined)
+    let { position } = await this.#checkedLookup(segment, offset)
     for (;;) {
       const buffer = await this.#readAt(segment, position, lookupBytes)
       if (buffer.length < batchHeaderBytes || position >= segment.endPosition) break
@@ -193,6 +193,7 @@ export class SegmentReader {
         ? startOf(undefined)
         : await this.#lookup(segments[index] as ReadableSegment, from, request.hint)
     let wantedBytes = Math.max(maxBytes, batchHeaderBytes)
+    let isIndexRebuilt = false
     for (;;) {
       const segment = segments[index]
       if (segment === undefined || at.position >= segment.endPosition) {
@@ -215,24 +216,13 @@ export class SegmentReader {
       const found = this.#parse(buffer, { ...at, from, upTo, checkCrcs: request.checkCrcs })
       if (found.kind === 'batches') {
         this.#noteRead(request, found.nextOffset, buffer.length)
-        const hint = {
-          baseOffset: segment.baseOffset,
-          position: at.position + found.endPosition,
-          offset: found.nextOffset,
-        }
-        return {
-          buffer,
-          positions: found.positions,
-          path: this.#pathOf(segment),
-          filePosition: at.position,
-          nextOffset: found.nextOffset,
-          hint,
-        }
+        return this.#chunkOf(segment, found, { buffer, filePosition: at.position })
       }
       if (found.kind === 'more') {
         const isStuck =
           found.position === at.position && buffer.length >= segment.endPosition - at.position
-        if (isShort && segment.endPosition === Number.POSITIVE_INFINITY) {
+        const isKnown = found.expected === null || 'baseOffset' in found.expected
+        if (isShort && isKnown && segment.endPosition === Number.POSITIVE_INFINITY) {
           // Another process writes this segment: it ends here for now.
           at = { position: Number.POSITIVE_INFINITY, expected: found.expected }
           continue
@@ -247,8 +237,12 @@ export class SegmentReader {
       if (request.hint !== undefined)
         return await this.#readChunk({ ...request, hint: undefined }, range)
       if (found.expected !== null && 'lastOffset' in found.expected) {
-        // The index led straight to the damage: only the batch before it tells where that begins.
-        at = await this.#startBefore(segment, found.expected.lastOffset)
+        // The index is wrong, or it led straight to the damage: then only the batch before tells where
+        // that begins.
+        at = isIndexRebuilt
+          ? await this.#startBefore(segment, found.expected.lastOffset)
+          : await this.#lookupAnew(segment, from)
+        isIndexRebuilt = true
         continue
       }
       const reason = found.kind === 'damage' ? found.reason : 'length'
@@ -257,6 +251,25 @@ export class SegmentReader {
         { position: found.position, reason, expected: found.expected },
         { from, upTo },
       )
+    }
+  }
+
+  #chunkOf(
+    segment: ReadableSegment,
+    found: Parsed & { readonly kind: 'batches' },
+    read: { readonly buffer: Buffer; readonly filePosition: number },
+  ): LogChunk {
+    const { buffer, filePosition } = read
+    const { positions, nextOffset: offset } = found
+    const position = filePosition + found.endPosition
+    const hint = { baseOffset: segment.baseOffset, position, offset }
+    return {
+      buffer,
+      positions,
+      path: this.#pathOf(segment),
+      filePosition,
+      nextOffset: offset,
+      hint,
     }
   }
 
@@ -329,14 +342,23 @@ export class SegmentReader {
     if (offset === segment.baseOffset) return startOf(segment)
     const entry = (await this.#indexesOf(segment)).offsets.floor(offset)
     if (entry === null) return startOf(segment)
-    const start: Start = { position: entry.position, expected: { lastOffset: entry.offset } }
-    if (await this.#isBatchAt(segment, start)) return start
-    // The index is not to be believed, or the batch that it names is damaged: the log itself decides.
+    return { position: entry.position, expected: { lastOffset: entry.offset } }
+  }
+
+  /** A lookup whose batch has been seen to be there; `#readChunk` sees that for itself. */
+  async #checkedLookup(segment: ReadableSegment, offset: number): Promise<Start> {
+    const start = await this.#lookup(segment, offset, undefined)
+    return start.position === 0 || (await this.#isBatchAt(segment, start))
+      ? start
+      : await this.#lookupAnew(segment, offset)
+  }
+
+  /** The index is not to be believed, or the batch that it names is damaged: the log itself decides. */
+  async #lookupAnew(segment: ReadableSegment, offset: number): Promise<Start> {
     this.#environment.indexes.forget(this.#pathOf(segment))
-    const rebuilt = (await this.#rebuild(segment)).offsets.floor(offset)
-    return rebuilt === null
-      ? startOf(segment)
-      : { position: rebuilt.position, expected: { lastOffset: rebuilt.offset } }
+    const entry = (await this.#rebuild(segment)).offsets.floor(offset)
+    if (entry === null) return startOf(segment)
+    return { position: entry.position, expected: { lastOffset: entry.offset } }
   }
 
   /** The place that the index names before the batch which ends with `lastOffset`. */
@@ -501,22 +523,43 @@ export class SegmentReader {
   }
 
   /** Reads up to `sizeBytes`, fewer at the segment's end. */
-  async #readAt(segment: ReadableSegment, position: number, sizeBytes: number): Promise<Buffer> {
-    const { syncReads, clock, counters } = this.#environment
-    const path = this.#pathOf(segment)
-    let wanted = Math.min(sizeBytes, segment.endPosition - position)
-    // A damaged length may ask for gigabytes that no file has.
-    if (wanted > checkedReadBytes) {
-      wanted = Math.min(wanted, await this.#withFile(path, file => file.sizeBytes() - position))
-    }
-    const buffer = Buffer.allocUnsafeSlow(Math.max(wanted, 0))
-    const count = await this.#withFile(path, file => {
-      if (!syncReads.isAllowed(buffer.length)) return file.read(buffer, position)
+  #readAt(segment: ReadableSegment, position: number, sizeBytes: number): Buffer | Promise<Buffer> {
+    const wanted = Math.max(0, Math.min(sizeBytes, segment.endPosition - position))
+    return this.#environment.syncReads.isAllowed(wanted)
+      ? this.#readSync(this.#pathOf(segment), position, wanted)
+      : this.#readLarge(this.#pathOf(segment), position, wanted)
+  }
+
+  /** Nothing is awaited: a small read from the page cache is over before a promise would be made. */
+  #readSync(path: string, position: number, wanted: number): Buffer {
+    const { syncReads, clock, handles } = this.#environment
+    const buffer = Buffer.allocUnsafe(wanted)
+    let pin: PinnedFile | undefined
+    try {
+      pin = handles.pin(path, 'read')
       const startMs = clock.monotonicMs()
-      const read = file.readSync(buffer, position)
+      const count = pin.file.readSync(buffer, position)
       syncReads.note(clock.monotonicMs() - startMs)
-      return read
+      return this.#counted(buffer, count)
+    } catch (error) {
+      throw new StorageError(path, 'read', error, 'not-written')
+    } finally {
+      pin?.release()
+    }
+  }
+
+  async #readLarge(path: string, position: number, sizeBytes: number): Promise<Buffer> {
+    return await this.#withFile(path, async file => {
+      // A damaged length may ask for gigabytes that no file has.
+      const isPlausible = sizeBytes <= checkedReadBytes
+      const wanted = isPlausible ? sizeBytes : Math.min(sizeBytes, file.sizeBytes() - position)
+      const buffer = Buffer.allocUnsafeSlow(Math.max(wanted, 0))
+      return this.#counted(buffer, await file.read(buffer, position))
     })
+  }
+
+  #counted(buffer: Buffer, count: number): Buffer {
+    const { counters } = this.#environment
     counters.reads++
     counters.readBytes += count
     return count === buffer.length ? buffer : buffer.subarray(0, count)
