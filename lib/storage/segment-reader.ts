@@ -60,6 +60,9 @@ export interface BatchBoundary {
   readonly position: number
 }
 
+/** Two steps of the index: a lookup finds its batch with one read, and no read gains by being smaller. */
+const leastReadBytes = 8 << 10
+
 /** What a lookup needs at least: an index step and a batch of common size. */
 const lookupBytes = 16 << 10
 
@@ -192,7 +195,7 @@ export class SegmentReader {
       index < 0
         ? startOf(undefined)
         : await this.#lookup(segments[index] as ReadableSegment, from, request.hint)
-    let wantedBytes = Math.max(maxBytes, batchHeaderBytes)
+    let wantedBytes = Math.max(maxBytes, leastReadBytes)
     let isIndexRebuilt = false
     for (;;) {
       const segment = segments[index]
@@ -213,7 +216,13 @@ export class SegmentReader {
       }
       const buffer = await this.#readAt(segment, at.position, wantedBytes)
       const isShort = buffer.length < Math.min(wantedBytes, segment.endPosition - at.position)
-      const found = this.#parse(buffer, { ...at, from, upTo, checkCrcs: request.checkCrcs })
+      const found = this.#parse(buffer, {
+        ...at,
+        from,
+        upTo,
+        maxBytes,
+        checkCrcs: request.checkCrcs,
+      })
       if (found.kind === 'batches') {
         this.#noteRead(request, found.nextOffset, buffer.length)
         return this.#chunkOf(segment, found, { buffer, filePosition: at.position })
@@ -229,7 +238,7 @@ export class SegmentReader {
         }
         if (!isShort && !isStuck) {
           at = { position: found.position, expected: found.expected }
-          wantedBytes = Math.max(maxBytes, found.neededBytes)
+          wantedBytes = Math.max(maxBytes, leastReadBytes, found.neededBytes)
           continue
         }
       }
@@ -274,7 +283,10 @@ export class SegmentReader {
   }
 
   /** Walks the batches of a buffer that was read at `at.position`. */
-  #parse(buffer: Buffer, at: Start & { from: number; upTo: number; checkCrcs: boolean }): Parsed {
+  #parse(
+    buffer: Buffer,
+    at: Start & { from: number; upTo: number; maxBytes: number; checkCrcs: boolean },
+  ): Parsed {
     const positions: number[] = []
     let position = 0
     let { expected } = at
@@ -297,9 +309,11 @@ export class SegmentReader {
       const baseOffset = baseOffsetAt(buffer, position)
       const nextOffset = nextOffsetAt(buffer, position)
       if (baseOffset >= at.upTo) break
+      const endPosition = position + batchSizeAt(buffer, position)
+      if (endPosition - (positions[0] ?? position) > at.maxBytes && positions.length > 0) break
       expected = { baseOffset: nextOffset }
       if (nextOffset > at.from) positions.push(position)
-      position += batchSizeAt(buffer, position)
+      position = endPosition
     }
     const last = positions.at(-1)
     if (last === undefined)

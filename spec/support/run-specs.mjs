@@ -17,7 +17,7 @@ const root = process.cwd()
 const floorPath = join('spec', 'support', 'test-floor.json')
 
 /** The longest a spec file, or a test in it, may take before it counts as hanging. */
-const hangMs = 300_000
+const hangMs = 900_000
 
 const options = readArguments(process.argv.slice(2))
 const { specs, misplaced } = listSpecs()
