@@ -356,6 +356,9 @@ export class SegmentReader {
     if (offset === segment.baseOffset) return startOf(segment)
     const entry = (await this.#indexesOf(segment)).offsets.floor(offset)
     if (entry === null) return startOf(segment)
+    // Behind the end there is no batch to show that the index is wrong.
+    if (entry.position + batchHeaderBytes > segment.endPosition)
+      return await this.#lookupAnew(segment, offset)
     return { position: entry.position, expected: { lastOffset: entry.offset } }
   }
 

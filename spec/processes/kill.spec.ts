@@ -11,7 +11,7 @@ import { forEachSeed } from '../support/random.ts'
 import { tempDir } from '../support/temp-dir.ts'
 
 describe('a process that appends is killed wherever it is', () => {
-  it('100 times -> nothing acknowledged is lost, no append is in part, no offset is given twice', async t => {
+  it('200 times -> nothing acknowledged is lost, no append is in part, no offset is given twice', async t => {
     await forEachSeed(1, async (_random, seed) => {
       const report = await runKillCycles(t, { dir: tempDir(t), cycles: 200, seed })
       assert(report.acknowledged > 1000, `only ${report.acknowledged} acknowledgements`)
