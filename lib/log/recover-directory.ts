@@ -89,6 +89,9 @@ export async function recoverDirectory(
   const startMs = clock.monotonicMs()
   const before = readDirectoryState(files, dir)
   if (before.wasClean) await removeDurably(files, join(dir, fileNames.cleanMarker))
+  // A catalog that a killed process had just renamed is read, and must not be another one after a
+  // power cut.
+  else await storageWait(dir, 'sync', () => files.syncDirectory(dir))
   const catalog = before.catalog ?? emptyCatalog
   for (const topic of catalog.deleting.values()) {
     await setTopicAside(files, dir, { ...topic, isNameTaken: catalog.topics.has(topic.name) })
