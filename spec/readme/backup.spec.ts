@@ -12,13 +12,13 @@ import { type Log, openLog } from '../../lib/index.ts'
 import { tempDir } from '../support/temp-dir.ts'
 
 const commands = [
-  "rsync -a --exclude='.*' --exclude='*.log' --exclude='*.index' --exclude='*.timeindex' data/ backup/",
+  "rsync -a --exclude='.*' --exclude='*.tmp' --exclude='*.log' --exclude='*.index' --exclude='*.timeindex' data/ backup/",
   "rsync -a --include='*/' --include='*.log' --exclude='*' data/ backup/",
 ]
 
 /** What the first command takes, and what the second. */
 const passes: readonly ((name: string) => boolean)[] = [
-  name => !name.startsWith('.') && !/\.(?:log|index|timeindex)$/.test(name),
+  name => !name.startsWith('.') && !/\.(?:tmp|log|index|timeindex)$/.test(name),
   name => name.endsWith('.log'),
 ]
 
