@@ -3,12 +3,22 @@
  * for: a failure that a flush reports must not be an unhandled rejection as well.
  */
 
+import { DiskFullError, QueueFullError, StorageError } from '../errors.ts'
 import type { AppendResult } from '../types.ts'
 import { type PendingResult, rejectResult } from './ack-queue.ts'
 
 /** What one call of `flush()` will report. */
 export interface FlushReport {
   first: Error | null
+}
+
+/** Refusals for what the caller asked, or a condition that the caller set; a flush reports what the log met. */
+export function isCallersOwn(error: Error): boolean {
+  return !(
+    error instanceof StorageError ||
+    error instanceof DiskFullError ||
+    error instanceof QueueFullError
+  )
 }
 
 /** Failures since the last flush, of one partition. */

@@ -4,27 +4,11 @@
  * that started after that write ended (flushed); only then it is visible. The order is always
  * validate, write, flush, publish: memory never runs ahead of the disk but for what is accepted.
  */
-import assert from 'node:assert/strict'
-
-import {
-  ClosedError,
-  DiskFullError,
-  OffsetMismatchError,
-  QueueFullError,
-  RecordBatchTooLargeError,
-  RecordTooLargeError,
-  StorageError,
-} from '../errors.ts'
-import { batchHeaderBytes } from '../record/batch-format.ts'
-import { recordSizeBound } from '../record/batch-writer.ts'
-import type { Acks, AppendResult, PartitionState, RecordInput } from '../types.ts'
-import { type Appended, type PendingResult, rejectResult } from './ack-queue.ts'
+import type { DiskFullError, StorageError } from '../errors.ts'
+import type { AppendResult, PartitionState, RecordInput } from '../types.ts'
 import { Acknowledgements } from './acknowledgements.ts'
-import { AppendFailures } from './append-failures.ts'
-import { AppendLine, type LineEntry, type LineHost } from './append-line.ts'
-import type { AppendRequest, ProducerIdentity } from './append-request.ts'
-import { replaceFile } from './checkpoint-file.ts'
-import { chunkBytes } from './chunk-pool.ts'
+import { AppendAcceptor } from './append-acceptor.ts'
+import type { AppendRequest } from './append-request.ts'
 import type {
   Damage,
   PartitionConfig,
@@ -33,21 +17,15 @@ import type {
   StorageEnvironment,
 } from './environment.ts'
 import { HighWatermarkWaiters } from './high-watermark-waiters.ts'
+import { type LifecycleHost, PartitionLifecycle, type WritingEpoch } from './partition-lifecycle.ts'
 import { PartitionOffsets } from './partition-offsets.ts'
-import type { ProducerCheck, ProducerState } from './producer-state.ts'
+import { ProducerSnapshots } from './producer-snapshots.ts'
+import type { ProducerState } from './producer-state.ts'
 import type { ChunkRequest, LogChunk, ReadablePartition } from './readable.ts'
-import { type RecoveredPartition, recoverPartition } from './recover-partition.ts'
-import { segmentPath } from './segment.ts'
+import type { RecoveredPartition } from './recover-partition.ts'
 import { SegmentReader } from './segment-reader.ts'
 import { SegmentSet } from './segment-set.ts'
-import type { TurnMember } from './turn-scheduler.ts'
 import { type PipelineHost, WritePipeline } from './write-pipeline.ts'
-
-/** Free bytes from which a full disk counts as having room again. */
-const minFreeBytes = 64 << 10
-
-/** Bound of a batch above which no pooled chunk has room for it. */
-const largestPooledBatch = chunkBytes - batchHeaderBytes
 
 /** What a partition log is made of. */
 export interface PartitionLogOptions {
@@ -63,56 +41,39 @@ export interface PartitionLogOptions {
  * Calls may overlap: appends are ordered by arrival, reads never wait for appends. At most one write
  * and one flush are under way at a time.
  */
-export class PartitionLog implements ReadablePartition, TurnMember, LineHost, PipelineHost {
+export class PartitionLog implements ReadablePartition, PipelineHost, LifecycleHost {
   readonly identity: PartitionIdentity
   readonly dir: string
   readonly #environment: StorageEnvironment
   readonly #listener: PartitionListener
-  readonly #failures = new AppendFailures()
   readonly #waiters: HighWatermarkWaiters
-  readonly #reader: SegmentReader
   readonly #acks: Acknowledgements
-  #config: PartitionConfig
+  readonly #appends: AppendAcceptor
+  readonly #reader: SegmentReader
+  readonly #snapshots: ProducerSnapshots
+  readonly #lifecycle: PartitionLifecycle
   #pipeline: WritePipeline
   #producers: ProducerState
-  /** Engine time of this turn; 0 when it has not been looked at in this turn. */
-  #turnMs = 0
-  #isTurnScheduled = false
-  /** Someone in the open batch asked for `written`, so that it must not wait for a flush. */
-  #isOpenUrgent = false
-  #line: AppendLine | null = null
-  #isProbing = false
-  /** The producer snapshot that this session wrote last. */
-  #snapshotPath: string | null = null
-  #savingSnapshot: Promise<unknown> = quiet
-  /** Log end offset of a partition that was closed cleanly before, else -1. */
-  readonly #cleanEnd: number
-  /** Why appends are refused. */
-  #refusal: Error | null = null
-  #closing: Promise<void> | null = null
-  /** Closed or abandoned: nothing more becomes visible. */
-  #isOver = false
-  #isAbandoned = false
-  /** Ends with the last truncation or recovery that was asked for; never rejects. */
-  #changing: Promise<void> = Promise.resolve()
-  /** How far down the checkpoints were brought for a truncation that did not come to its end. */
-  #loweredTo = Number.POSITIVE_INFINITY
 
   constructor(options: PartitionLogOptions) {
-    const { environment, recovered } = options
+    const { environment, recovered, listener } = options
     this.identity = options.identity
     this.dir = options.dir
     this.#environment = environment
-    this.#listener = options.listener
-    this.#config = options.config
+    this.#listener = listener
     this.#waiters = new HighWatermarkWaiters(environment.clock)
     this.#acks = new Acknowledgements(this.identity, recovered.leaderEpoch)
     this.#producers = recovered.producers
-    this.#cleanEnd =
-      recovered.report === null && recovered.active !== null ? recovered.logEndOffset : -1
+    this.#snapshots = new ProducerSnapshots(environment.files, this.dir)
     this.#pipeline = this.#makePipeline(recovered, {
       leaderEpoch: recovered.leaderEpoch,
       isEpochSaved: recovered.epochIsSaved,
+    })
+    this.#appends = new AppendAcceptor(environment, {
+      dir: this.dir,
+      config: options.config,
+      acks: this.#acks,
+      into: { pipeline: this.#pipeline, producers: this.#producers },
     })
     this.#reader = new SegmentReader(environment, {
       dir: this.dir,
@@ -123,6 +84,14 @@ export class PartitionLog implements ReadablePartition, TurnMember, LineHost, Pi
         damage: () => this.damage,
         noteDamage: damage => this.#noteDamage(damage),
       },
+    })
+    const isClean = recovered.report === null && recovered.active !== null
+    this.#lifecycle = new PartitionLifecycle(environment, this, {
+      appends: this.#appends,
+      reader: this.#reader,
+      waiters: this.#waiters,
+      listener,
+      cleanEnd: isClean ? recovered.logEndOffset : -1,
     })
   }
 
@@ -172,16 +141,16 @@ export class PartitionLog implements ReadablePartition, TurnMember, LineHost, Pi
   }
 
   get config(): PartitionConfig {
-    return this.#config
+    return this.#appends.config
   }
 
-  get isHeld(): boolean {
-    return this.#pipeline.isDiskFull
+  get pipeline(): WritePipeline {
+    return this.#pipeline
   }
 
   /** New settings hold from the next append and the next roll on. */
   configure(config: PartitionConfig): void {
-    this.#config = config
+    this.#appends.config = config
     this.#pipeline.flushIfDue()
   }
 
@@ -198,17 +167,7 @@ export class PartitionLog implements ReadablePartition, TurnMember, LineHost, Pi
     records: RecordInput | readonly RecordInput[],
     request: AppendRequest,
   ): Promise<AppendResult> {
-    try {
-      if (this.#refusal !== null) throw this.#refusal
-      if (this.#closing !== null) throw new ClosedError()
-      if (!isArray(records)) return this.#appendOne(records, request)
-      if (records.length === 1) return this.#appendOne(records[0] as RecordInput, request)
-      if (records.length === 0)
-        throw new TypeError('expected at least one record, got an empty array')
-      return this.#appendMany(records, request)
-    } catch (error) {
-      return this.#refuse(error as Error)
-    }
+    return this.#appends.append(records, request)
   }
 
   readChunk(request: ChunkRequest): Promise<LogChunk> {
@@ -216,7 +175,8 @@ export class PartitionLog implements ReadablePartition, TurnMember, LineHost, Pi
   }
 
   whenAbove(offset: number, signal?: AbortSignal): Promise<void> {
-    if (this.highWatermark > offset || this.#isOver || signal?.aborted) return Promise.resolve()
+    if (this.highWatermark > offset || this.#lifecycle.isOver || signal?.aborted)
+      return Promise.resolve()
     return this.#waiters.wait(offset, signal)
   }
 
@@ -230,7 +190,7 @@ export class PartitionLog implements ReadablePartition, TurnMember, LineHost, Pi
 
   /** Flushes everything appended before the call. Rejects with the first failure since the last flush. */
   async flush(): Promise<void> {
-    const failure = await this.#flushAll()
+    const failure = await this.#appends.flush()
     if (failure !== null) throw failure
   }
 
@@ -242,8 +202,9 @@ export class PartitionLog implements ReadablePartition, TurnMember, LineHost, Pi
   /** Rolls an idle active segment that is older than `segmentMs`. */
   sweep(nowMs: number): void {
     const { active } = this.#pipeline.segments
-    const { segmentMs } = this.#config
-    if (active === null || active.sizeBytes === 0 || segmentMs < 0 || this.#refusal !== null) return
+    const { segmentMs } = this.config
+    if (active === null || active.sizeBytes === 0 || segmentMs < 0) return
+    if (this.#appends.refusal !== null) return
     const sinceMs = active.firstAppendMs ?? active.createdMs
     if (nowMs - sinceMs >= segmentMs) this.#pipeline.rollIdle()
   }
@@ -253,9 +214,9 @@ export class PartitionLog implements ReadablePartition, TurnMember, LineHost, Pi
    * producers. What was the recovery point before the call may be checkpointed after it.
    */
   async checkpoint(): Promise<void> {
-    if (this.#refusal !== null) return
+    if (this.#appends.refusal !== null) return
     this.#pipeline.segments.saveIndexes()
-    if (!this.#producers.isEmpty) await this.#saveSnapshot()
+    await this.saveProducers()
   }
 
   /**
@@ -263,7 +224,7 @@ export class PartitionLog implements ReadablePartition, TurnMember, LineHost, Pi
    * `lower` makes the checkpoints say so, durably, before a byte is cut.
    */
   truncateTo(offset: number, lower: (offset: number) => Promise<void>): Promise<void> {
-    return this.#change(() => this.#truncate(offset, lower))
+    return this.#lifecycle.truncateTo(offset, lower)
   }
 
   /**
@@ -271,52 +232,27 @@ export class PartitionLog implements ReadablePartition, TurnMember, LineHost, Pi
    * epoch. Does nothing when the partition has not failed.
    */
   recover(): Promise<void> {
-    return this.#change(async () => {
-      if (this.#pipeline.failure === null) return
-      await this.#pipeline.stop()
-      await this.#reopen({ raisesEpoch: true })
-    })
+    return this.#lifecycle.recover()
   }
 
   /** Flushes everything accepted and ends. Rejects with the first failure. Idempotent. */
   close(): Promise<void> {
-    this.#closing ??= this.#close()
-    return this.#closing
+    return this.#lifecycle.close()
   }
 
   /** The topic goes: what is pending is rejected with `error` and nothing more is written. */
-  async abandon(error: Error): Promise<void> {
-    this.#isOver = true
-    this.#isAbandoned = true
-    await this.#stop(error)
-    this.#waiters.wakeAll()
-    // A change or a close under way notices, and writes nothing more after this.
-    await this.#changing
-    await this.#closing?.catch(() => {})
-    this.#pipeline.segments.abandon()
+  abandon(error: Error): Promise<void> {
+    return this.#lifecycle.abandon(error)
   }
 
-  endOfTurn(): void {
-    this.#isTurnScheduled = false
-    this.#turnMs = 0
-    this.#failures.endOfTurn()
-    const isFlushing = this.#pipeline.isFlushing
-    if (this.#line !== null && (!isFlushing || this.#line.hasUrgent)) this.#line.sealOpen()
-    if (this.#pipeline.accumulator.hasOpen && (!isFlushing || this.#isOpenUrgent)) this.#sealOpen()
-    this.#pipeline.write()
-    this.#pipeline.flushIfDue()
-    this.#pipeline.settle()
-  }
+  // ---- what the writing side tells
 
   scheduleTurn(): void {
-    if (this.#isTurnScheduled) return
-    this.#isTurnScheduled = true
-    this.#environment.turns.schedule(this)
+    this.#appends.scheduleTurn()
   }
 
   completeBatches(): void {
-    this.#line?.sealOpen()
-    if (this.#pipeline.accumulator.hasOpen) this.#sealOpen()
+    this.#appends.completeBatches()
   }
 
   flushed(recoveryPoint: number, flushedBytes: number): void {
@@ -330,361 +266,39 @@ export class PartitionLog implements ReadablePartition, TurnMember, LineHost, Pi
   }
 
   fellBack(error: DiskFullError, lostCount: number): void {
-    this.#isOpenUrgent = false
-    // Nobody waits for what was only queued: the next flush tells.
-    if (lostCount > 0) this.#failures.noteLost(error)
-    this.#producers.rollback(this.writtenOffset)
-    for (const call of this.#acks.takeAbove(this.writtenOffset)) this.noteRejection(call, error)
-    this.#line?.rejectAll(error)
+    this.#appends.fellBack(error, lostCount)
     this.#listener.diskFull(error)
   }
 
   failed(failure: StorageError, submittedOffset: number): void {
-    const refusal = new StorageError(failure.path, failure.operation, failure.cause, 'not-written')
-    this.#refusal = refusal
-    this.#isOpenUrgent = false
-    if (this.recoveryPoint < this.logEndOffset) this.#failures.noteLost(failure)
-    for (const call of this.#acks.takeAbove(-1)) {
-      this.noteRejection(call, call.baseOffset < submittedOffset ? failure : refusal)
-    }
-    this.#line?.rejectAll(refusal)
+    this.#appends.failed(failure, submittedOffset)
     this.#listener.stateChanged('failed', failure)
-  }
-
-  acceptEntry(entry: LineEntry): void {
-    try {
-      this.#acceptEncoded(entry)
-    } catch (error) {
-      for (const call of entry.calls) this.noteRejection(call, error as Error)
-    }
-    this.scheduleTurn()
-  }
-
-  noteRejection(call: PendingResult, error: Error): void {
-    this.#environment.counters.rejectedAppends++
-    if (isCallersOwn(error)) rejectResult(call, error)
-    else this.#failures.reject(call, error)
-    this.scheduleTurn()
-  }
-
-  // ---- accepting
-
-  #appendOne(record: RecordInput, request: AppendRequest): Promise<AppendResult> {
-    const boundBytes = recordSizeBound(record)
-    const { maxBatchBytes } = this.#config
-    const needsOwnBatch =
-      request.producer !== undefined ||
-      request.expectedOffset !== undefined ||
-      batchHeaderBytes + boundBytes > maxBatchBytes
-    if (needsOwnBatch || this.#mustWait(boundBytes)) return this.#appendMany([record], request)
-    const { accumulator, offsets } = this.#pipeline
-    const baseOffset = offsets.logEndOffset
-    const nextOffset = baseOffset + 1
-    const nowMs = this.#nowMs()
-    let sizeBytes = accumulator.join(record, boundBytes, { maxBatchBytes, nowMs })
-    if (sizeBytes === 0) {
-      if (accumulator.hasOpen) this.#sealOpen()
-      accumulator.begin(boundBytes, baseOffset, nowMs).add(record, nowMs)
-      sizeBytes = accumulator.openBytes
-    }
-    if (request.acks === 'written') this.#isOpenUrgent = true
-    const timestamp =
-      this.#config.timestampType === 'append' ? accumulator.openedMs : timestampOf(record, nowMs)
-    // It waits before it counts as accepted: the write that this may start can fail at once.
-    const promise = this.#acks.wait(request.acks, { baseOffset, nextOffset, timestamp, sizeBytes })
-    this.#pipeline.accepted(nextOffset, sizeBytes, 1)
-    this.scheduleTurn()
-    return promise
-  }
-
-  #appendMany(records: readonly RecordInput[], request: AppendRequest): Promise<AppendResult> {
-    let boundBytes = 0
-    for (const record of records) boundBytes += recordSizeBound(record)
-    // Strings count three bytes a character at first: only a batch that seems too large is measured.
-    if (boundBytes > largestPooledBatch) boundBytes -= overestimatedBytes(records)
-    const { maxBatchBytes } = this.#config
-    // No UTF-16 unit takes more than three bytes, so what is this far above the limit is above it.
-    if (boundBytes > 3 * maxBatchBytes + 64 * records.length + 1024) {
-      throw this.#tooLarge(records, byteLengths(records))
-    }
-    const nowMs = this.#nowMs()
-    if (this.#mustWait(boundBytes)) return this.#wait(records, { boundBytes, nowMs, request })
-    const { accumulator, offsets } = this.#pipeline
-    const baseOffset = offsets.logEndOffset
-    const nextOffset = baseOffset + records.length
-    if (request.expectedOffset !== undefined) this.#checkExpected(request.expectedOffset)
-    const check = this.#checkProducer(request.producer, records.length)
-    if (check.kind === 'duplicate')
-      return this.#acknowledgeDuplicate(request.acks, { ...check, sizeBytes: 0 })
-    if (accumulator.hasOpen) this.#sealOpen()
-    const writer = accumulator.begin(boundBytes, baseOffset, nowMs)
-    for (const record of records) writer.add(record, nowMs)
-    const sizeBytes = accumulator.openBytes
-    if (sizeBytes > maxBatchBytes) {
-      accumulator.discardOpen()
-      throw this.#tooLarge(records, sizeBytes)
-    }
-    const first = records[0] as RecordInput
-    const timestamp = this.#config.timestampType === 'append' ? nowMs : timestampOf(first, nowMs)
-    const appended = { baseOffset, nextOffset, timestamp, sizeBytes }
-    this.#sealOpen(request.producer)
-    this.#noteProducer(request.producer, appended)
-    const promise = this.#acks.wait(request.acks, appended)
-    this.#pipeline.accepted(nextOffset, sizeBytes, records.length)
-    this.scheduleTurn()
-    return promise
-  }
-
-  #mustWait(boundBytes: number): boolean {
-    const { budget } = this.#environment
-    if (this.#config.compressionType !== 'none' || this.#pipeline.isDiskFull) return true
-    if (budget.isAnyoneWaiting || (this.#line !== null && !this.#line.isEmpty)) return true
-    return !budget.hasRoom(batchHeaderBytes + boundBytes)
-  }
-
-  #wait(
-    records: readonly RecordInput[],
-    at: { readonly boundBytes: number; readonly nowMs: number; readonly request: AppendRequest },
-  ): Promise<AppendResult> {
-    this.#line ??= new AppendLine(this.#environment, this)
-    const promise = this.#line.join(records, at)
-    this.scheduleTurn()
-    if (this.#pipeline.isDiskFull) this.#probeSpace()
-    this.#line.admitWaiting()
-    return promise
-  }
-
-  /** Gives a batch that was encoded while it waited its offsets, and its acks the right ones. */
-  #acceptEncoded(entry: LineEntry): void {
-    if (this.#refusal !== null) throw this.#refusal
-    const { request, recordCount } = entry
-    const batch = entry.batch as Buffer
-    if (batch.length > this.#config.maxBatchBytes)
-      throw this.#tooLarge({ length: recordCount }, batch.length)
-    if (request.expectedOffset !== undefined) this.#checkExpected(request.expectedOffset)
-    const check = this.#checkProducer(request.producer, recordCount)
-    if (check.kind === 'duplicate') {
-      const { baseOffset, nextOffset } = check
-      for (const call of entry.calls)
-        this.#acks.push(call.level, { ...call, baseOffset, nextOffset }, call)
-      return
-    }
-    const { accumulator, offsets } = this.#pipeline
-    const baseOffset = offsets.logEndOffset
-    const nextOffset = baseOffset + recordCount
-    if (accumulator.hasOpen) this.#sealOpen()
-    accumulator.pushEncoded(batch, { baseOffset, recordCount, leaderEpoch: this.leaderEpoch })
-    const timestamp = entry.calls[0]?.timestamp ?? 0
-    this.#noteProducer(request.producer, { baseOffset, nextOffset, timestamp })
-    for (const call of entry.calls) {
-      const { timestamp: callTimestamp, sizeBytes } = call
-      const offsets = {
-        baseOffset: baseOffset + call.baseOffset,
-        nextOffset: baseOffset + call.nextOffset,
-      }
-      this.#acks.push(call.level, { ...offsets, timestamp: callTimestamp, sizeBytes }, call)
-    }
-    this.#pipeline.accepted(nextOffset, batch.length, recordCount)
-  }
-
-  #sealOpen(producer?: ProducerIdentity): void {
-    const { accumulator } = this.#pipeline
-    accumulator.sealOpen({
-      leaderEpoch: this.leaderEpoch,
-      timestampType: this.#config.timestampType,
-      appendTimestamp: accumulator.openedMs,
-      ...producer,
-    })
-    this.#isOpenUrgent = false
-  }
-
-  #nowMs(): number {
-    if (this.#turnMs === 0) {
-      this.#turnMs = Math.max(this.#environment.time.nowMs(), this.#pipeline.lastAppendMs)
-      this.scheduleTurn()
-    }
-    return this.#turnMs
-  }
-
-  #checkExpected(expectedOffset: number): void {
-    const { logEndOffset } = this
-    if (expectedOffset !== logEndOffset) throw new OffsetMismatchError(expectedOffset, logEndOffset)
-  }
-
-  #checkProducer(producer: ProducerIdentity | undefined, recordCount: number): ProducerCheck {
-    if (producer === undefined) return isNew
-    const { producerId, producerEpoch, baseSequence } = producer
-    return this.#producers.check({ producerId, producerEpoch, baseSequence, recordCount })
-  }
-
-  #noteProducer(
-    producer: ProducerIdentity | undefined,
-    batch: { readonly baseOffset: number; readonly nextOffset: number; readonly timestamp: number },
-  ): void {
-    if (producer === undefined) return
-    const { producerId, producerEpoch, baseSequence } = producer
-    const { baseOffset, nextOffset, timestamp } = batch
-    this.#producers.accept({
-      producerId,
-      producerEpoch,
-      baseSequence,
-      baseOffset,
-      nextOffset,
-      timestamp,
-    })
-  }
-
-  #tooLarge(records: { readonly length: number }, sizeBytes: number): Error {
-    const { maxBatchBytes } = this.#config
-    return records.length === 1
-      ? new RecordTooLargeError(sizeBytes, maxBatchBytes)
-      : new RecordBatchTooLargeError(sizeBytes, maxBatchBytes)
-  }
-
-  #refuse(error: Error): Promise<never> {
-    this.#environment.counters.rejectedAppends++
-    const promise = Promise.reject<never>(error)
-    // A condition that the caller set, or broke, is the caller's own; a flush reports what the log met.
-    if (!isCallersOwn(error)) {
-      this.#failures.note(error, promise)
-      this.scheduleTurn()
-    }
-    return promise
-  }
-
-  /** A repeated batch settles with its original: same offsets, not before the level asked for is reached. */
-  #acknowledgeDuplicate(acks: Acks, original: Appended): Promise<AppendResult> {
-    this.scheduleTurn()
-    return this.#acks.wait(acks === 'queued' ? 'written' : acks, original)
-  }
-
-  /** Asks whether a full disk has room again; what waits is accepted or refused by the answer. */
-  #probeSpace(): void {
-    if (this.#isProbing) return
-    this.#isProbing = true
-    const settle = (hasSpace: boolean, cause?: Error): void => {
-      this.#isProbing = false
-      if (hasSpace) this.#pipeline.spaceIsBack()
-      if (hasSpace) this.#line?.admitWaiting()
-      else this.#line?.rejectAll(new DiskFullError(this.dir, cause))
-    }
-    this.#environment.files.freeSpace(this.dir).then(
-      // What the failed write left is cut first: nothing goes behind it.
-      space => this.#pipeline.whenQuiet().then(() => settle(space.freeBytes >= minFreeBytes)),
-      (error: Error) => settle(false, error),
-    )
-  }
-
-  async #flushAll(): Promise<Error | null> {
-    const report = this.#failures.flushStarted()
-    this.#line?.sealOpen()
-    await this.#line?.whenPassed()
-    await this.#pipeline.flushUpTo(this.logEndOffset)
-    return this.#failures.flushEnded(report)
   }
 
   // ---- ending and beginning again
 
-  async #close(): Promise<void> {
-    await this.#changing
-    let failure = await this.#flushAll()
-    // What was never accepted is not lost by closing.
-    if (failure instanceof QueueFullError) failure = null
-    const isSound = this.#pipeline.failure === null && !this.#isAbandoned
-    this.#isOver = true
-    this.#refusal ??= new ClosedError()
-    await this.#pipeline.stop()
-    this.#waiters.wakeAll()
-    // A partition that was clean and stayed as it was has everything on disk already.
-    if (isSound && this.#cleanEnd !== this.logEndOffset) {
-      try {
-        await this.#pipeline.finishEpoch()
-        await this.#pipeline.segments.finish()
-        if (!this.#producers.isEmpty) await this.#saveSnapshot()
-      } catch (error) {
-        failure ??= new StorageError(this.dir, 'close', error)
-      }
-    }
-    this.#pipeline.segments.abandon()
-    if (failure !== null) throw failure
+  async saveProducers(): Promise<void> {
+    if (this.#producers.isEmpty) return
+    await this.#snapshots.save(() => ({
+      offset: this.recoveryPoint,
+      bytes: this.#producers.snapshot(),
+    }))
   }
 
-  /** Refuses appends, rejects what is pending and waits until no operation is under way. */
-  async #stop(error: Error): Promise<void> {
-    this.#refusal = error
-    if (this.recoveryPoint < this.logEndOffset) this.#failures.noteLost(error)
-    this.#line?.rejectAll(error)
-    for (const call of this.#acks.takeAbove(-1)) this.noteRejection(call, error)
-    await this.#pipeline.stop()
-    await this.#savingSnapshot
+  whenProducersSaved(): Promise<void> {
+    return this.#snapshots.whenSaved()
   }
 
-  /** Truncations and recoveries, one after the other; none once the partition is closed. */
-  #change(work: () => Promise<void>): Promise<void> {
-    const done = this.#changing.then(() => {
-      if (this.#closing !== null || this.#isOver) throw this.#refusal ?? new ClosedError()
-      return work()
-    })
-    this.#changing = done.catch(() => {})
-    return done
-  }
-
-  async #truncate(offset: number, lower: (offset: number) => Promise<void>): Promise<void> {
-    assert(offset >= this.logStartOffset && offset <= this.logEndOffset)
-    // Above its recovery point a failed partition does not know what it holds.
-    if (this.#pipeline.failure !== null) throw this.#pipeline.failure
-    await this.flush()
-    await this.#stop(new ClosedError(`partition ${this.identity.topic}-${this.identity.partition}`))
-    try {
-      const cut = await this.#reader.boundaryAt(offset)
-      this.#loweredTo = cut.offset
-      await lower(cut.offset)
-      await this.#pipeline.segments.cutTo(cut)
-      await this.#reopen({ raisesEpoch: false })
-    } catch (error) {
-      if (!this.#isAbandoned) this.#truncationFailed(error)
-      throw error
-    }
-  }
-
-  /** Neither whole nor cut for certain: `recover()` reads again what there is. */
-  #truncationFailed(error: unknown): void {
-    const failure = new StorageError(this.dir, 'truncate', error, 'not-written')
-    this.#pipeline.failStopped(failure)
-    this.#refusal = failure
-    this.#listener.stateChanged('failed', failure)
-  }
-
-  async #reopen(options: { readonly raisesEpoch: boolean }): Promise<void> {
-    this.#pipeline.segments.abandon()
-    const recovered = await recoverPartition({
-      environment: this.#environment,
-      dir: this.dir,
-      identity: this.identity,
-      checkpointedRecoveryPoint: Math.min(this.recoveryPoint, this.#loweredTo),
-      checkpointedLogStart: this.logStartOffset,
-      wasClean: false,
-      indexIntervalBytes: this.#config.indexIntervalBytes,
-    })
-    if (this.#isAbandoned) throw this.#refusal ?? new ClosedError()
-    this.#loweredTo = Number.POSITIVE_INFINITY
-    const leaderEpoch = options.raisesEpoch
-      ? Math.max(recovered.leaderEpoch, this.leaderEpoch + 1)
-      : this.leaderEpoch
-    const isEpochSaved = recovered.epochs.latest === leaderEpoch
-    this.#pipeline = this.#makePipeline(recovered, { leaderEpoch, isEpochSaved })
+  takeOver(recovered: RecoveredPartition, epoch: WritingEpoch): void {
+    this.#pipeline = this.#makePipeline(recovered, epoch)
     this.#producers = recovered.producers
-    this.#acks.leaderEpoch = leaderEpoch
-    this.#refusal = null
+    this.#appends.resume({ pipeline: this.#pipeline, producers: this.#producers })
     this.#listener.stateChanged(this.state, undefined)
     this.#listener.flushed(0)
     this.#waiters.reached(this.highWatermark)
   }
 
-  #makePipeline(
-    recovered: RecoveredPartition,
-    epoch: { readonly leaderEpoch: number; readonly isEpochSaved: boolean },
-  ): WritePipeline {
+  #makePipeline(recovered: RecoveredPartition, epoch: WritingEpoch): WritePipeline {
     const { sealed, active, damage, epochs, lastAppendMs } = recovered
     const segments = new SegmentSet(this.#environment, this.dir, {
       sealed,
@@ -702,68 +316,10 @@ export class PartitionLog implements ReadablePartition, TurnMember, LineHost, Pi
 
   #noteDamage(damage: Damage): void {
     // Met by a read that began before the log was cut below.
-    if (damage.from >= Math.min(this.highWatermark, this.#loweredTo)) return
+    if (damage.from >= Math.min(this.highWatermark, this.#lifecycle.loweredTo)) return
     const wasOk = this.state === 'ok'
     this.#pipeline.segments.noteDamage(damage)
     this.#listener.corruption(damage)
     if (wasOk) this.#listener.stateChanged('damaged', undefined)
   }
-
-  /** Writes a snapshot of the producers as they are when it is this one's turn. */
-  #saveSnapshot(): Promise<void> {
-    const saved = this.#savingSnapshot.then(async () => {
-      const { files } = this.#environment
-      const path = segmentPath(this.dir, this.recoveryPoint, 'snapshot')
-      await replaceFile(files, path, this.#producers.snapshot())
-      const older = this.#snapshotPath
-      this.#snapshotPath = path
-      // One is enough: the batches behind it are replayed.
-      if (older !== null && older !== path && files.stat(older) !== null) await files.remove(older)
-    })
-    this.#savingSnapshot = saved.catch(() => {})
-    return saved
-  }
-}
-
-/** Refusals for what the caller asked; a flush reports only what the log itself met. */
-function isCallersOwn(error: Error): boolean {
-  return !(
-    error instanceof StorageError ||
-    error instanceof DiskFullError ||
-    error instanceof QueueFullError
-  )
-}
-
-/** What a chain of work begins with; shared, since most partitions never have any. */
-const quiet: Promise<unknown> = Promise.resolve()
-
-const isNew: ProducerCheck = { kind: 'new' }
-
-function isArray<T>(value: T | readonly T[]): value is readonly T[] {
-  return Array.isArray(value)
-}
-
-function timestampOf(record: RecordInput, nowMs: number): number {
-  return record.timestamp === undefined ? nowMs : Number(record.timestamp)
-}
-
-function byteLengths(records: readonly RecordInput[]): number {
-  let sizeBytes = 0
-  for (const { key, value } of records) sizeBytes += byteLength(key) + byteLength(value)
-  return sizeBytes
-}
-
-/** By how much the bounds of string keys and values exceed what they take. */
-function overestimatedBytes(records: readonly RecordInput[]): number {
-  let bytes = 0
-  for (const { key, value } of records) {
-    if (typeof key === 'string') bytes += 3 * key.length - Buffer.byteLength(key)
-    if (typeof value === 'string') bytes += 3 * value.length - Buffer.byteLength(value)
-  }
-  return bytes
-}
-
-function byteLength(bytes: unknown): number {
-  if (typeof bytes === 'string') return Buffer.byteLength(bytes)
-  return bytes instanceof Uint8Array ? bytes.length : 0
 }

@@ -1,0 +1,210 @@
+/**
+ * How one partition ends and begins again: closing, abandoning, truncating, and taking a failed one
+ * back into service. Each of them stops the writing side as a whole; what begins again is read from
+ * the disk by recovery, never carried over in memory.
+ */
+import assert from 'node:assert/strict'
+
+import { ClosedError, QueueFullError, StorageError } from '../errors.ts'
+import type { AppendAcceptor } from './append-acceptor.ts'
+import type { PartitionIdentity, PartitionListener, StorageEnvironment } from './environment.ts'
+import type { HighWatermarkWaiters } from './high-watermark-waiters.ts'
+import { type RecoveredPartition, recoverPartition } from './recover-partition.ts'
+import type { SegmentReader } from './segment-reader.ts'
+import type { WritePipeline } from './write-pipeline.ts'
+
+/** The epoch under which a partition is written, and whether that is durable already. */
+export interface WritingEpoch {
+  readonly leaderEpoch: number
+  readonly isEpochSaved: boolean
+}
+
+/** What ending and beginning again needs of the partition. */
+export interface LifecycleHost {
+  readonly identity: PartitionIdentity
+  readonly dir: string
+  readonly logStartOffset: number
+  readonly recoveryPoint: number
+  readonly logEndOffset: number
+  /** The present one; it is another one behind `takeOver`. */
+  readonly pipeline: WritePipeline
+  /** Writes a producer snapshot when there are producers. */
+  saveProducers(): Promise<void>
+  /** Resolves when no producer snapshot is being written. */
+  whenProducersSaved(): Promise<void>
+  /** What was recovered takes the place of what was stopped, and appends are accepted again. */
+  takeOver(recovered: RecoveredPartition, epoch: WritingEpoch): void
+}
+
+/** Calls may overlap: truncations and recoveries come one after the other, closing after them. */
+export class PartitionLifecycle {
+  readonly #environment: StorageEnvironment
+  readonly #host: LifecycleHost
+  readonly #appends: AppendAcceptor
+  readonly #reader: SegmentReader
+  readonly #waiters: HighWatermarkWaiters
+  readonly #listener: PartitionListener
+  /** Log end offset of a partition that was closed cleanly before, else -1. */
+  readonly #cleanEnd: number
+  #closing: Promise<void> | null = null
+  #isOver = false
+  #isAbandoned = false
+  /** Ends with the last truncation or recovery that was asked for; never rejects. */
+  #changing: Promise<void> = Promise.resolve()
+  #loweredTo = Number.POSITIVE_INFINITY
+
+  constructor(
+    environment: StorageEnvironment,
+    host: LifecycleHost,
+    of: {
+      readonly appends: AppendAcceptor
+      readonly reader: SegmentReader
+      readonly waiters: HighWatermarkWaiters
+      readonly listener: PartitionListener
+      readonly cleanEnd: number
+    },
+  ) {
+    this.#environment = environment
+    this.#host = host
+    this.#appends = of.appends
+    this.#reader = of.reader
+    this.#waiters = of.waiters
+    this.#listener = of.listener
+    this.#cleanEnd = of.cleanEnd
+  }
+
+  /** Closed or abandoned: nothing more becomes visible. */
+  get isOver(): boolean {
+    return this.#isOver
+  }
+
+  /** How far down the checkpoints were brought for a truncation that did not come to its end. */
+  get loweredTo(): number {
+    return this.#loweredTo
+  }
+
+  /** See `PartitionLog.close`. */
+  close(): Promise<void> {
+    this.#appends.startClosing()
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  /** See `PartitionLog.abandon`. */
+  async abandon(error: Error): Promise<void> {
+    this.#isOver = true
+    this.#isAbandoned = true
+    await this.#stop(error)
+    this.#waiters.wakeAll()
+    // A change or a close under way notices, and writes nothing more after this.
+    await this.#changing
+    await this.#closing?.catch(() => {})
+    this.#host.pipeline.segments.abandon()
+  }
+
+  /** See `PartitionLog.truncateTo`. */
+  truncateTo(offset: number, lower: (offset: number) => Promise<void>): Promise<void> {
+    return this.#change(() => this.#truncate(offset, lower))
+  }
+
+  /** See `PartitionLog.recover`. */
+  recover(): Promise<void> {
+    return this.#change(async () => {
+      const { pipeline } = this.#host
+      if (pipeline.failure === null) return
+      await pipeline.stop()
+      await this.#reopen({ raisesEpoch: true })
+    })
+  }
+
+  async #close(): Promise<void> {
+    await this.#changing
+    let failure = await this.#appends.flush()
+    // What was never accepted is not lost by closing.
+    if (failure instanceof QueueFullError) failure = null
+    const { pipeline, dir } = this.#host
+    const isSound = pipeline.failure === null && !this.#isAbandoned
+    this.#isOver = true
+    if (this.#appends.refusal === null) this.#appends.refuse(new ClosedError())
+    await pipeline.stop()
+    this.#waiters.wakeAll()
+    // A partition that was clean and stayed as it was has everything on disk already.
+    if (isSound && this.#cleanEnd !== this.#host.logEndOffset) {
+      try {
+        await pipeline.finishEpoch()
+        await pipeline.segments.finish()
+        await this.#host.saveProducers()
+      } catch (error) {
+        failure ??= new StorageError(dir, 'close', error)
+      }
+    }
+    pipeline.segments.abandon()
+    if (failure !== null) throw failure
+  }
+
+  /** Refuses appends, rejects what is pending and waits until no operation is under way. */
+  async #stop(error: Error): Promise<void> {
+    this.#appends.rejectAll(error)
+    await this.#host.pipeline.stop()
+    await this.#host.whenProducersSaved()
+  }
+
+  /** Truncations and recoveries, one after the other; none once the partition is closed. */
+  #change(work: () => Promise<void>): Promise<void> {
+    const done = this.#changing.then(() => {
+      if (this.#closing !== null || this.#isOver) throw this.#appends.refusal ?? new ClosedError()
+      return work()
+    })
+    this.#changing = done.catch(() => {})
+    return done
+  }
+
+  async #truncate(offset: number, lower: (offset: number) => Promise<void>): Promise<void> {
+    const { identity, logStartOffset, logEndOffset, pipeline } = this.#host
+    assert(offset >= logStartOffset && offset <= logEndOffset)
+    // Above its recovery point a failed partition does not know what it holds.
+    if (pipeline.failure !== null) throw pipeline.failure
+    const failure = await this.#appends.flush()
+    if (failure !== null) throw failure
+    await this.#stop(new ClosedError(`partition ${identity.topic}-${identity.partition}`))
+    try {
+      const cut = await this.#reader.boundaryAt(offset)
+      this.#loweredTo = cut.offset
+      await lower(cut.offset)
+      await pipeline.segments.cutTo(cut)
+      await this.#reopen({ raisesEpoch: false })
+    } catch (error) {
+      if (!this.#isAbandoned) this.#truncationFailed(error)
+      throw error
+    }
+  }
+
+  /** Neither whole nor cut for certain: `recover()` reads again what there is. */
+  #truncationFailed(error: unknown): void {
+    const failure = new StorageError(this.#host.dir, 'truncate', error, 'not-written')
+    this.#host.pipeline.failStopped(failure)
+    this.#appends.refuse(failure)
+    this.#listener.stateChanged('failed', failure)
+  }
+
+  async #reopen(options: { readonly raisesEpoch: boolean }): Promise<void> {
+    const { pipeline, dir, identity, recoveryPoint, logStartOffset } = this.#host
+    pipeline.segments.abandon()
+    const recovered = await recoverPartition({
+      environment: this.#environment,
+      dir,
+      identity,
+      checkpointedRecoveryPoint: Math.min(recoveryPoint, this.#loweredTo),
+      checkpointedLogStart: logStartOffset,
+      wasClean: false,
+      indexIntervalBytes: this.#appends.config.indexIntervalBytes,
+    })
+    if (this.#isAbandoned) throw this.#appends.refusal ?? new ClosedError()
+    this.#loweredTo = Number.POSITIVE_INFINITY
+    const leaderEpoch = options.raisesEpoch
+      ? Math.max(recovered.leaderEpoch, pipeline.leaderEpoch + 1)
+      : pipeline.leaderEpoch
+    const isEpochSaved = recovered.epochs.latest === leaderEpoch
+    this.#host.takeOver(recovered, { leaderEpoch, isEpochSaved })
+  }
+}

@@ -1,0 +1,53 @@
+/** The `.snapshot` files of one partition, from which opening takes the producers' states. */
+import type { Files } from '../files/files.ts'
+import { replaceFile } from './checkpoint-file.ts'
+import { segmentPath } from './segment.ts'
+
+/** What a snapshot is to hold. */
+export interface SnapshotContent {
+  /** The state is that below this offset; it names the file. */
+  readonly offset: number
+  readonly bytes: Buffer
+}
+
+/** Writes snapshots, one after the other. Calls may overlap. */
+export class ProducerSnapshots {
+  readonly #files: Files
+  readonly #dir: string
+  /** The one that this session wrote last. */
+  #path: string | null = null
+  /** Ends with the last one that was asked for; never rejects. */
+  #saving: Promise<unknown> = quiet
+
+  constructor(files: Files, dir: string) {
+    this.#files = files
+    this.#dir = dir
+  }
+
+  /**
+   * Writes what `content` gives when it is this snapshot's turn, and removes the one that this session
+   * wrote before: not until the new one is durable, so that a crash leaves one of the two.
+   */
+  save(content: () => SnapshotContent): Promise<void> {
+    const saved = this.#saving.then(async () => {
+      const { offset, bytes } = content()
+      const path = segmentPath(this.#dir, offset, 'snapshot')
+      await replaceFile(this.#files, path, bytes)
+      const older = this.#path
+      this.#path = path
+      // One is enough: the batches behind it are replayed.
+      if (older !== null && older !== path && this.#files.stat(older) !== null)
+        await this.#files.remove(older)
+    })
+    this.#saving = saved.catch(() => {})
+    return saved
+  }
+
+  /** Resolves when everything asked for has been written, or has failed. */
+  async whenSaved(): Promise<void> {
+    await this.#saving
+  }
+}
+
+/** What a chain of work begins with; shared, since most partitions never have any. */
+const quiet: Promise<unknown> = Promise.resolve()
