@@ -5,11 +5,8 @@ import { ReadOnlyError } from '../errors.ts'
 import type { Damage, PartitionIdentity, StorageEnvironment } from '../storage/environment.ts'
 import { HighWatermarkWaiters } from '../storage/high-watermark-waiters.ts'
 import type { ChunkRequest, LogChunk } from '../storage/readable.ts'
-import {
-  type ReadableSegment,
-  SegmentReader,
-  type SegmentSource,
-} from '../storage/segment-reader.ts'
+import type { ReadableSegment, SegmentSource } from '../storage/readable-segment.ts'
+import { SegmentReader } from '../storage/segment-reader.ts'
 import { parseSegmentFile, segmentFileName } from '../storage/topic-name.ts'
 import type { AppendResult, PartitionState } from '../types.ts'
 import type { DescribedPartition } from './describe.ts'

@@ -4,61 +4,29 @@
  * a lookup lands on is verified, and a mismatch walks the segment from its start.
  */
 import { CorruptRecordError, OffsetOutOfRangeError, StorageError } from '../errors.ts'
-import type { OpenFile } from '../files/files.ts'
 import {
   baseOffsetAt,
   batchHeaderBytes,
   batchSizeAt,
   checkBatch,
-  maxTimestampAt,
   nextOffsetAt,
 } from '../record/batch-format.ts'
-import { BatchView } from '../record/batch-reader.ts'
-import { decompressRecords, maxDecompressedBytes } from '../record/codecs.ts'
 import { findChain } from './batch-search.ts'
+import { isExpected, reachedBy, type Start, startOf, type Walked, walkChunk } from './chunk-walk.ts'
 import { readChannel } from './diagnostics.ts'
 import type { Damage, PartitionIdentity, StorageEnvironment } from './environment.ts'
-import type { PinnedFile } from './file-handles.ts'
-import type { SegmentIndexes } from './index-cache.ts'
-import { OffsetIndex } from './offset-index.ts'
+import { IndexLoader } from './index-loader.ts'
 import type { ChunkRequest, LogChunk, ReadHint } from './readable.ts'
-import { rebuildIndexes } from './rebuild-indexes.ts'
-import { segmentPath } from './segment.ts'
-import { TimeIndex, type TimeIndexEntry } from './time-index.ts'
-
-/** A segment as a reader sees it; the active one moves while it is looked at. */
-export interface ReadableSegment {
-  readonly baseOffset: number
-  readonly nextOffset: number
-  /** Bytes that hold whole batches; Infinity: up to the size of the file. */
-  readonly endPosition: number
-  /** Null when they are in files, or nowhere. */
-  readonly indexes: SegmentIndexes | null
-}
-
-/** Where the segments of a partition are known. */
-export interface SegmentSource {
-  /** In offset order. */
-  segments(): readonly ReadableSegment[]
-  /** Looks again after a file was gone or a lookup failed; true when something is different now. */
-  refresh(): boolean
-  damage(): readonly Damage[]
-  /** Damage was found that was not known. */
-  noteDamage(damage: Damage): void
-}
-
-/** The offsets between which a partition can be read. */
-export interface ReadableRange {
-  readonly logStartOffset: number
-  readonly highWatermark: number
-}
-
-/** A batch boundary. */
-export interface BatchBoundary {
-  readonly offset: number
-  readonly baseOffset: number
-  readonly position: number
-}
+import {
+  type BatchBoundary,
+  type ReadableRange,
+  type ReadableSegment,
+  type SegmentSource,
+  segmentFor,
+  segmentIndexFor,
+} from './readable-segment.ts'
+import { SegmentFileReader } from './segment-file-reader.ts'
+import { TimestampLookup } from './timestamp-lookup.ts'
 
 /** Two steps of the index: a lookup finds its batch with one read, and no read gains by being smaller. */
 const leastReadBytes = 8 << 10
@@ -66,13 +34,10 @@ const leastReadBytes = 8 << 10
 /** What a lookup needs at least: an index step and a batch of common size. */
 const lookupBytes = 16 << 10
 
-/** A read of more than this is first compared with what the file has. */
-const checkedReadBytes = 8 << 20
-
 /** Reads one partition. Calls may overlap; no file handle is held between them. */
 export class SegmentReader {
-  readonly #environment: StorageEnvironment
-  readonly #dir: string
+  readonly #files: SegmentFileReader
+  readonly #indexes: IndexLoader
   readonly #identity: PartitionIdentity
   readonly #source: SegmentSource
 
@@ -84,8 +49,8 @@ export class SegmentReader {
       readonly source: SegmentSource
     },
   ) {
-    this.#environment = environment
-    this.#dir = of.dir
+    this.#files = new SegmentFileReader(environment, of.dir)
+    this.#indexes = new IndexLoader(environment, this.#files)
     this.#identity = of.identity
     this.#source = of.source
   }
@@ -107,52 +72,16 @@ export class SegmentReader {
   }
 
   /** See `ReadablePartition.offsetForTimestamp`. */
-  async offsetForTimestamp(timestamp: number, range: ReadableRange): Promise<number | null> {
-    const segments = this.#source.segments()
-    for (const segment of segments) {
-      if (
-        segment.nextOffset <= range.logStartOffset &&
-        segment.endPosition !== Number.POSITIVE_INFINITY
-      )
-        continue
-      let indexes = await this.#indexesOf(segment)
-      const used = [indexes.times.lookup(timestamp - 1), indexes.times.lastEntry]
-      if (!(await this.#areTimesSound(segment, used))) {
-        this.#environment.indexes.forget(this.#pathOf(segment))
-        indexes = await this.#rebuild(segment)
-      }
-      const startOffset = Math.max(
-        indexes.times.lookup(timestamp - 1)?.offset ?? segment.baseOffset,
-        segment.baseOffset,
-      )
-      // The last one may have been sealed since, which only means that it is looked into for nothing.
-      const isSealed = segment !== segments.at(-1)
-      const newest = indexes.times.lastEntry
-      // A sealed segment's last entry holds its largest timestamp.
-      if (isSealed && newest !== null && newest.timestamp < timestamp) continue
-      const found = await this.#scanForTimestamp(timestamp, { segment, startOffset, range })
-      if (found !== null) return found
+  offsetForTimestamp(timestamp: number, range: ReadableRange): Promise<number | null> {
+    const source = {
+      identity: this.#identity,
+      files: this.#files,
+      indexes: this.#indexes,
+      segments: () => this.#source.segments(),
+      boundaryAt: (offset: number) => this.boundaryAt(offset),
+      readChunk: (request: ChunkRequest) => this.#readChunk(request, range),
     }
-    return null
-  }
-
-  /** Whether the batches that the entries name end there and have those timestamps. */
-  async #areTimesSound(
-    segment: ReadableSegment,
-    entries: readonly (TimeIndexEntry | null)[],
-  ): Promise<boolean> {
-    for (const entry of entries) {
-      if (entry === null) continue
-      const { offset, baseOffset, position } = await this.boundaryAt(entry.offset)
-      if (baseOffset !== segment.baseOffset || offset > entry.offset) return false
-      const header = await this.#readAt(segment, position, batchHeaderBytes)
-      if (header.length < batchHeaderBytes) return false
-      const isSame =
-        nextOffsetAt(header, 0) === entry.offset + 1 &&
-        maxTimestampAt(header, 0) === entry.timestamp
-      if (!isSame) return false
-    }
-    return true
+    return new TimestampLookup(source, timestamp, range).offset()
   }
 
   /** The boundary of the batch that holds `offset`, or where the log ends. */
@@ -162,7 +91,7 @@ export class SegmentReader {
     if (segment === undefined) return { offset, baseOffset: offset, position: 0 }
     let { position } = await this.#checkedLookup(segment, offset)
     for (;;) {
-      const buffer = await this.#readAt(segment, position, lookupBytes)
+      const buffer = await this.#files.readAt(segment, position, lookupBytes)
       if (buffer.length < batchHeaderBytes || position >= segment.endPosition) break
       const nextOffset = nextOffsetAt(buffer, 0)
       if (nextOffset > offset) {
@@ -214,9 +143,9 @@ export class SegmentReader {
         at = startOf(next)
         continue
       }
-      const buffer = await this.#readAt(segment, at.position, wantedBytes)
+      const buffer = await this.#files.readAt(segment, at.position, wantedBytes)
       const isShort = buffer.length < Math.min(wantedBytes, segment.endPosition - at.position)
-      const found = this.#parse(buffer, {
+      const found = walkChunk(buffer, {
         ...at,
         from,
         upTo,
@@ -265,7 +194,7 @@ export class SegmentReader {
 
   #chunkOf(
     segment: ReadableSegment,
-    found: Parsed & { readonly kind: 'batches' },
+    found: Walked & { readonly kind: 'batches' },
     read: { readonly buffer: Buffer; readonly filePosition: number },
   ): LogChunk {
     const { buffer, filePosition } = read
@@ -275,54 +204,10 @@ export class SegmentReader {
     return {
       buffer,
       positions,
-      path: this.#pathOf(segment),
+      path: this.#files.pathOf(segment),
       filePosition,
       nextOffset: offset,
       hint,
-    }
-  }
-
-  /** Walks the batches of a buffer that was read at `at.position`. */
-  #parse(
-    buffer: Buffer,
-    at: Start & { from: number; upTo: number; maxBytes: number; checkCrcs: boolean },
-  ): Parsed {
-    const positions: number[] = []
-    let position = 0
-    let { expected } = at
-    while (position < buffer.length) {
-      const check = checkBatch(buffer, position, { end: buffer.length, checkCrc: at.checkCrcs })
-      if (check === 'incomplete') {
-        if (positions.length > 0) break
-        const neededBytes =
-          position + batchHeaderBytes <= buffer.length
-            ? batchSizeAt(buffer, position)
-            : batchHeaderBytes
-        return { kind: 'more', position: at.position + position, neededBytes, expected }
-      }
-      if (check !== 'ok' || !isExpected(buffer, position, expected)) {
-        // What was good before it is given first; the next read begins with the damage.
-        if (positions.length > 0) break
-        const reason = check === 'ok' ? 'offset-order' : check
-        return { kind: 'damage', position: at.position + position, reason, expected }
-      }
-      const baseOffset = baseOffsetAt(buffer, position)
-      const nextOffset = nextOffsetAt(buffer, position)
-      if (baseOffset >= at.upTo) break
-      const endPosition = position + batchSizeAt(buffer, position)
-      if (endPosition - (positions[0] ?? position) > at.maxBytes && positions.length > 0) break
-      expected = { baseOffset: nextOffset }
-      if (nextOffset > at.from) positions.push(position)
-      position = endPosition
-    }
-    const last = positions.at(-1)
-    if (last === undefined)
-      return { kind: 'more', position: at.position + position, neededBytes: 0, expected }
-    return {
-      kind: 'batches',
-      positions,
-      nextOffset: nextOffsetAt(buffer, last),
-      endPosition: position,
     }
   }
 
@@ -334,7 +219,7 @@ export class SegmentReader {
   ): CorruptRecordError {
     const known = this.#source.damage().find(damage => damage.from <= from && from < damage.to)
     if (known !== undefined) return corrupt(known, from)
-    const path = this.#pathOf(beside ?? { baseOffset: hole.from })
+    const path = this.#files.pathOf(beside ?? { baseOffset: hole.from })
     const position =
       beside !== undefined && Number.isFinite(beside.endPosition) ? beside.endPosition : 0
     const damage: Damage = { ...hole, path, position, reason: 'missing' }
@@ -354,7 +239,7 @@ export class SegmentReader {
       return { position: hint.position, expected: { baseOffset: offset } }
     }
     if (offset === segment.baseOffset) return startOf(segment)
-    const entry = (await this.#indexesOf(segment)).offsets.floor(offset)
+    const entry = (await this.#indexes.of(segment)).offsets.floor(offset)
     if (entry === null) return startOf(segment)
     // Behind the end there is no batch to show that the index is wrong.
     if (entry.position + batchHeaderBytes > segment.endPosition)
@@ -372,70 +257,24 @@ export class SegmentReader {
 
   /** The index is not to be believed, or the batch that it names is damaged: the log itself decides. */
   async #lookupAnew(segment: ReadableSegment, offset: number): Promise<Start> {
-    this.#environment.indexes.forget(this.#pathOf(segment))
-    const entry = (await this.#rebuild(segment)).offsets.floor(offset)
+    const entry = (await this.#indexes.rebuild(segment)).offsets.floor(offset)
     if (entry === null) return startOf(segment)
     return { position: entry.position, expected: { lastOffset: entry.offset } }
   }
 
   /** The place that the index names before the batch which ends with `lastOffset`. */
   async #startBefore(segment: ReadableSegment, lastOffset: number): Promise<Start> {
-    const entry = (await this.#indexesOf(segment)).offsets.floor(lastOffset - 1)
+    const entry = (await this.#indexes.of(segment)).offsets.floor(lastOffset - 1)
     if (entry === null) return startOf(segment)
     return { position: entry.position, expected: { lastOffset: entry.offset } }
   }
 
   async #isBatchAt(segment: ReadableSegment, start: Start): Promise<boolean> {
     if (start.position + batchHeaderBytes > segment.endPosition) return false
-    const header = await this.#readAt(segment, start.position, batchHeaderBytes)
+    const header = await this.#files.readAt(segment, start.position, batchHeaderBytes)
     if (header.length < batchHeaderBytes) return false
     const check = checkBatch(header, 0, { end: header.length, checkCrc: false })
     return (check === 'ok' || check === 'incomplete') && isExpected(header, 0, start.expected)
-  }
-
-  async #indexesOf(segment: ReadableSegment): Promise<SegmentIndexes> {
-    if (segment.indexes !== null) return segment.indexes
-    const path = this.#pathOf(segment)
-    let isSound = true
-    const indexes = this.#environment.indexes.get(path, () => {
-      const loaded = this.#loadIndexes(segment)
-      isSound = loaded !== null
-      return (
-        loaded ?? {
-          offsets: new OffsetIndex(segment.baseOffset),
-          times: new TimeIndex(segment.baseOffset),
-        }
-      )
-    })
-    if (isSound) return indexes
-    this.#environment.indexes.forget(path)
-    return await this.#rebuild(segment)
-  }
-
-  #loadIndexes(segment: ReadableSegment): SegmentIndexes | null {
-    const offsetBytes = this.#readSideFile(segment, 'index')
-    const timeBytes = this.#readSideFile(segment, 'timeindex')
-    if (offsetBytes === null || timeBytes === null) return null
-    const offsets = OffsetIndex.load(segment.baseOffset, offsetBytes)
-    const times = TimeIndex.load(segment.baseOffset, timeBytes)
-    return offsets === null || times === null ? null : { offsets, times }
-  }
-
-  #readSideFile(segment: ReadableSegment, suffix: 'index' | 'timeindex'): Buffer | null {
-    const path = segmentPath(this.#dir, segment.baseOffset, suffix)
-    try {
-      return this.#environment.files.readFile(path)
-    } catch (error) {
-      throw new StorageError(path, 'read', error, 'not-written')
-    }
-  }
-
-  async #rebuild(segment: ReadableSegment): Promise<SegmentIndexes> {
-    const path = this.#pathOf(segment)
-    const indexes = await this.#withFile(path, file => rebuildIndexes(file, segment))
-    // Those of a segment that still grows would be kept for the sealed one.
-    if (segment.indexes !== null) return indexes
-    return this.#environment.indexes.get(path, () => indexes)
   }
 
   /**
@@ -448,7 +287,7 @@ export class SegmentReader {
     at: Start & { readonly reason: Damage['reason'] },
     wanted: { readonly from: number; readonly upTo: number },
   ): Promise<Start> {
-    const path = this.#pathOf(segment)
+    const path = this.#files.pathOf(segment)
     const segments = this.#source.segments()
     const next = segments[segmentIndexFor(segments, segment.baseOffset) + 1]
     const limitOffset = Math.min(next?.baseOffset ?? wanted.upTo, wanted.upTo)
@@ -456,8 +295,8 @@ export class SegmentReader {
       at.expected !== null && 'baseOffset' in at.expected
         ? at.expected.baseOffset
         : segment.baseOffset
-    const { offsets } = await this.#indexesOf(segment)
-    const chain = await this.#withFile(path, file => {
+    const { offsets } = await this.#indexes.of(segment)
+    const chain = await this.#files.withFile(path, file => {
       const endPosition = Math.min(segment.endPosition, file.sizeBytes())
       const request = {
         startPosition: at.position + 1,
@@ -494,187 +333,16 @@ export class SegmentReader {
     throw corrupt(damage, wanted.from)
   }
 
-  async #scanForTimestamp(
-    timestamp: number,
-    at: { segment: ReadableSegment; startOffset: number; range: ReadableRange },
-  ): Promise<number | null> {
-    const { segment, range } = at
-    let from = Math.max(at.startOffset, range.logStartOffset)
-    let hint: ReadHint | undefined
-    const upTo = Math.min(range.highWatermark, nextBase(this.#source.segments(), segment))
-    while (from < upTo) {
-      const request = { from, upTo, maxBytes: 64 << 10, checkCrcs: true, hint }
-      const chunk = await this.#readChunk(request, range)
-      for (const position of chunk.positions) {
-        if (maxTimestampAt(chunk.buffer, position) < timestamp) continue
-        const { logStartOffset } = range
-        const found = await this.#firstAtOrAfter(chunk, position, { timestamp, logStartOffset })
-        if (found !== null) return found
-      }
-      if (chunk.nextOffset <= from) return null
-      from = chunk.nextOffset
-      hint = chunk.hint
-    }
-    return null
-  }
-
-  async #firstAtOrAfter(
-    chunk: LogChunk,
-    position: number,
-    wanted: { readonly timestamp: number; readonly logStartOffset: number },
-  ): Promise<number | null> {
-    const context = { ...this.#identity, key: null, value: null, path: chunk.path }
-    let batch = new BatchView(context, { buffer: chunk.buffer, position })
-    if (batch.compressionType !== 'none') {
-      const bytes = chunk.buffer.subarray(position, position + batch.sizeBytes)
-      const records = await decompressRecords(bytes, {
-        maxBytes: maxDecompressedBytes,
-        path: chunk.path,
-      })
-      batch = new BatchView(context, { buffer: chunk.buffer, position, records })
-    }
-    for (const { timestamp, offset } of batch) {
-      if (timestamp >= wanted.timestamp && offset >= wanted.logStartOffset) return offset
-    }
-    return null
-  }
-
-  /** Reads up to `sizeBytes`, fewer at the segment's end. */
-  #readAt(segment: ReadableSegment, position: number, sizeBytes: number): Buffer | Promise<Buffer> {
-    const wanted = Math.max(0, Math.min(sizeBytes, segment.endPosition - position))
-    return this.#environment.syncReads.isAllowed(wanted)
-      ? this.#readSync(this.#pathOf(segment), position, wanted)
-      : this.#readLarge(this.#pathOf(segment), position, wanted)
-  }
-
-  /** Nothing is awaited: a small read from the page cache is over before a promise would be made. */
-  #readSync(path: string, position: number, wanted: number): Buffer {
-    const { syncReads, clock, handles } = this.#environment
-    const buffer = Buffer.allocUnsafe(wanted)
-    let pin: PinnedFile | undefined
-    try {
-      pin = handles.pin(path, 'read')
-      const startMs = clock.monotonicMs()
-      const count = pin.file.readSync(buffer, position)
-      syncReads.note(clock.monotonicMs() - startMs)
-      return this.#counted(buffer, count)
-    } catch (error) {
-      throw new StorageError(path, 'read', error, 'not-written')
-    } finally {
-      pin?.release()
-    }
-  }
-
-  async #readLarge(path: string, position: number, sizeBytes: number): Promise<Buffer> {
-    return await this.#withFile(path, async file => {
-      // A damaged length may ask for gigabytes that no file has.
-      const isPlausible = sizeBytes <= checkedReadBytes
-      const wanted = isPlausible ? sizeBytes : Math.min(sizeBytes, file.sizeBytes() - position)
-      const buffer = Buffer.allocUnsafeSlow(Math.max(wanted, 0))
-      return this.#counted(buffer, await file.read(buffer, position))
-    })
-  }
-
-  #counted(buffer: Buffer, count: number): Buffer {
-    const { counters } = this.#environment
-    counters.reads++
-    counters.readBytes += count
-    return count === buffer.length ? buffer : buffer.subarray(0, count)
-  }
-
-  async #withFile<T>(path: string, use: (file: OpenFile) => T | Promise<T>): Promise<T> {
-    let pin: PinnedFile | undefined
-    try {
-      pin = this.#environment.handles.pin(path, 'read')
-      return await use(pin.file)
-    } catch (error) {
-      throw error instanceof CorruptRecordError
-        ? error
-        : new StorageError(path, 'read', error, 'not-written')
-    } finally {
-      pin?.release()
-    }
-  }
-
   #noteRead(request: ChunkRequest, nextOffset: number, sizeBytes: number): void {
     if (!readChannel.hasSubscribers) return
     readChannel.publish({ ...this.#identity, from: request.from, nextOffset, sizeBytes })
   }
-
-  #pathOf(segment: { readonly baseOffset: number }): string {
-    return segmentPath(this.#dir, segment.baseOffset, 'log')
-  }
-}
-
-/** A place to start walking, and what the batch there must be: nothing is known when null. */
-interface Start {
-  readonly position: number
-  readonly expected: { readonly baseOffset: number } | { readonly lastOffset: number } | null
-}
-
-type Parsed =
-  | {
-      readonly kind: 'batches'
-      readonly positions: readonly number[]
-      readonly nextOffset: number
-      readonly endPosition: number
-    }
-  | ({ readonly kind: 'more'; readonly neededBytes: number } & Start)
-  | ({ readonly kind: 'damage'; readonly reason: Damage['reason'] } & Start)
-
-/** Behind the last batch that was walked, or where the segment begins; undefined without a segment. */
-function reachedBy(at: Start, segment: ReadableSegment | undefined): number | undefined {
-  if (at.expected === null) return segment?.baseOffset
-  return 'baseOffset' in at.expected ? at.expected.baseOffset : at.expected.lastOffset + 1
-}
-
-function startOf(segment: ReadableSegment | undefined): Start {
-  return {
-    position: 0,
-    expected: segment === undefined ? null : { baseOffset: segment.baseOffset },
-  }
-}
-
-/**
- * Whether a batch has the offsets that it must have there. The base offset lies outside the CRC, so
- * that this is what tells a record that was renumbered by a flipped bit.
- */
-function isExpected(buffer: Buffer, position: number, expected: Start['expected']): boolean {
-  if (expected === null) return true
-  if ('baseOffset' in expected) return baseOffsetAt(buffer, position) === expected.baseOffset
-  return nextOffsetAt(buffer, position) - 1 === expected.lastOffset
 }
 
 const nothing = Buffer.alloc(0)
 
 function emptyChunk(nextOffset: number): LogChunk {
   return { buffer: nothing, positions: [], path: '', filePosition: 0, nextOffset, hint: undefined }
-}
-
-/** Place of the last segment that begins at or below `offset`; -1 when there is none. */
-function segmentIndexFor(segments: readonly ReadableSegment[], offset: number): number {
-  let low = 0
-  let high = segments.length
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    if ((segments[middle] as ReadableSegment).baseOffset <= offset) low = middle + 1
-    else high = middle
-  }
-  return low - 1
-}
-
-function segmentFor(
-  segments: readonly ReadableSegment[],
-  offset: number,
-): ReadableSegment | undefined {
-  return segments[segmentIndexFor(segments, offset)]
-}
-
-function nextBase(segments: readonly ReadableSegment[], segment: ReadableSegment): number {
-  return (
-    segments[segmentIndexFor(segments, segment.baseOffset) + 1]?.baseOffset ??
-    Number.POSITIVE_INFINITY
-  )
 }
 
 function corrupt(damage: Damage, from: number): CorruptRecordError {

@@ -12,6 +12,7 @@ import type { WriteRegion } from './batch-accumulator.ts'
 import { replaceFile } from './checkpoint-file.ts'
 import type { Damage, StorageEnvironment } from './environment.ts'
 import type { PinnedFile } from './file-handles.ts'
+import type { ReadableSegment } from './readable-segment.ts'
 import {
   ActiveSegment,
   type ActiveSegmentState,
@@ -19,7 +20,6 @@ import {
   type SealedSegment,
   segmentPath,
 } from './segment.ts'
-import type { ReadableSegment } from './segment-reader.ts'
 import { formatManifest, type SegmentFacts } from './segments-manifest.ts'
 
 /** Name of the manifest in the partition's directory. */
