@@ -51,6 +51,16 @@ export function integer(range: {
   }
 }
 
+/** Accepts numbers between two others, both included, with fractions. */
+export function numberBetween(from: number, to: number): Check {
+  const expected = `a number from ${from} to ${to}`
+  return (name, value) => {
+    if (typeof value !== 'number') throw new TypeError(mismatch(name, expected, value))
+    // NaN is neither.
+    if (!(value >= from && value <= to)) throw new RangeError(mismatch(name, expected, value))
+  }
+}
+
 /** Accepts one of a few words. */
 export function oneOf(...words: readonly string[]): Check {
   const expected = `one of ${words.map(word => `'${word}'`).join(', ')}`
@@ -88,6 +98,30 @@ export const checkBoolean: Check = (name, value) => {
 /** Accepts functions. */
 export const checkFunction: Check = (name, value) => {
   if (typeof value !== 'function') throw new TypeError(mismatch(name, 'a function', value))
+}
+
+/** More names than this in one list are taken for a mistake. */
+const maxNames = 1000
+
+/**
+ * Accepts lists of names, such as those of groups: 1 to 255 characters each, none of which ends a line
+ * or steers a terminal, for they are stored in files of lines and shown in messages.
+ */
+export const checkNames: Check = (name, value) => {
+  if (!Array.isArray(value)) throw new TypeError(mismatch(name, 'an array of names', value))
+  if (value.length > maxNames) {
+    throw new RangeError(mismatch(name, `at most ${maxNames} names`, value.length))
+  }
+  // By index: a hole would be passed over.
+  for (let index = 0; index < value.length; index++) {
+    const item: unknown = value[index]
+    const itemName = `${name}[${index}]`
+    if (typeof item !== 'string') throw new TypeError(mismatch(itemName, 'a string', item))
+    const isSound = item.length >= 1 && item.length <= 255 && !/[\p{Cc}\p{Zl}\p{Zp}]/u.test(item)
+    if (isSound) continue
+    const expected = 'a name of 1 to 255 characters without control characters'
+    throw new RangeError(mismatch(itemName, expected, item))
+  }
 }
 
 /** Accepts an `AbortSignal`, also one from another realm. */

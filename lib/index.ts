@@ -56,6 +56,7 @@ export type {
   AppendProgress,
   AppendResult,
   Bytes,
+  CleanupPolicy,
   CompressionType,
   ConfigSource,
   From,

@@ -8,9 +8,11 @@ import {
   checkBoolean,
   checkFunction,
   checkMs,
+  checkNames,
   checkOptions,
   checkSignal,
   integer,
+  numberBetween,
   oneOf,
   withMethods,
 } from './checks.ts'
@@ -28,7 +30,10 @@ import type {
 
 /** A topic's configuration with every value present; -1 means no limit. */
 export type ResolvedTopicConfig = {
-  readonly [C in keyof Required<TopicConfig>]: NonNullable<TopicConfig[C]>
+  readonly [C in keyof Required<TopicConfig>]: Exclude<
+    NonNullable<TopicConfig[C]>,
+    'delete,compact'
+  >
 }
 
 /** Where each value of a resolved configuration comes from. */
@@ -50,6 +55,7 @@ export interface ResolvedOpenOptions {
   readonly maxOpenFiles: number
   readonly maxParallelFlushes: number
   readonly sweepIntervalMs: number
+  readonly maxTotalBytes: number
   readonly quarantineBytes: number
   readonly onEvent: OpenOptions['onEvent'] | null
   readonly files: Files | null
@@ -80,10 +86,21 @@ export const builtInTopicDefaults: ResolvedTopicConfig = {
   maxBatchBytes: 1_048_588,
   compressionType: 'none',
   timestampType: 'create',
-  timestampAfterMaxMs: -1,
+  timestampAfterMaxMs: 60 * 60 * 1000,
+  timestampAfterMaxAction: 'warn',
   segmentBytes: 128 * 1024 * 1024,
   segmentMs: 7 * 24 * 60 * 60 * 1000,
   indexIntervalBytes: 4096,
+  retentionMs: -1,
+  retentionBytes: -1,
+  retentionRecords: -1,
+  retentionBy: 'append',
+  retainUntilConsumed: Object.freeze([]),
+  cleanupPolicy: 'delete',
+  deleteRetentionMs: 24 * 60 * 60 * 1000,
+  minCleanableDirtyRatio: 0.5,
+  minCompactionLagMs: 0,
+  maxCompactionLagMs: -1,
 }
 
 /** How long records stay un-flushed when a flush waits for more of them and no time is set. */
@@ -104,9 +121,20 @@ const topicRules: { readonly [C in keyof Required<TopicConfig>]: Check } = {
   compressionType: oneOf('none', 'gzip', 'snappy', 'lz4', 'zstd'),
   timestampType: oneOf('create', 'append'),
   timestampAfterMaxMs: checkMs,
+  timestampAfterMaxAction: oneOf('warn', 'reject'),
   segmentBytes: integer({ from: 1024, to: largestInt32 }),
   segmentMs: integer({ from: 1, orNoLimit: true }),
   indexIntervalBytes: integer({ from: 0, to: largestInt32 }),
+  retentionMs: checkMs,
+  retentionBytes: integer({ from: 0, orNoLimit: true }),
+  retentionRecords: integer({ from: 0, orNoLimit: true }),
+  retentionBy: oneOf('append', 'record'),
+  retainUntilConsumed: checkNames,
+  cleanupPolicy: oneOf('delete', 'compact', 'compact,delete', 'delete,compact'),
+  deleteRetentionMs: integer({ from: 0 }),
+  minCleanableDirtyRatio: numberBetween(0, 1),
+  minCompactionLagMs: integer({ from: 0 }),
+  maxCompactionLagMs: integer({ from: 1, orNoLimit: true }),
 }
 
 const openRules: { readonly [O in keyof Required<OpenOptions>]: Check } = {
@@ -121,6 +149,7 @@ const openRules: { readonly [O in keyof Required<OpenOptions>]: Check } = {
   maxOpenFiles: integer({ from: 4 }),
   maxParallelFlushes: integer({ from: 1 }),
   sweepIntervalMs: integer({ from: 1, orNoLimit: true }),
+  maxTotalBytes: integer({ from: 1, orNoLimit: true }),
   quarantineBytes: integer({ from: 0, orNoLimit: true }),
   onEvent: checkFunction,
   files: withMethods('open', 'syncDirectory', 'lock'),
@@ -145,13 +174,14 @@ export function resolveOpenOptions(options: OpenOptions | undefined): ResolvedOp
     lockWaitMs: given.lockWaitMs ?? 0,
     signal: given.signal ?? null,
     acks: given.acks ?? given.topicDefaults?.acks ?? builtInTopicDefaults.acks,
-    topicDefaults: given.topicDefaults ?? {},
+    topicDefaults: changedTopicConfig({}, given.topicDefaults ?? {}),
     maxQueuedBytes: given.maxQueuedBytes ?? 32 * 1024 * 1024,
     maxUnflushedBytes: given.maxUnflushedBytes ?? 128 * 1024 * 1024,
     maxBlockMs: given.maxBlockMs ?? 60_000,
     maxOpenFiles: given.maxOpenFiles ?? 128,
     maxParallelFlushes: given.maxParallelFlushes ?? defaultParallelFlushes(),
     sweepIntervalMs: given.sweepIntervalMs ?? 300_000,
+    maxTotalBytes: given.maxTotalBytes ?? -1,
     quarantineBytes: noLimit(given.quarantineBytes ?? 64 * 1024 * 1024),
     onEvent: given.onEvent ?? null,
     files: given.files ?? null,
@@ -201,7 +231,10 @@ export function checkPartitionCount(name: string, value: unknown): void {
   integer({ from: 1, to: maxPartitions })(name, value)
 }
 
-/** The overrides with checked changes applied, in the order of the defaults, without absent values. */
+/**
+ * The overrides with checked changes applied, in the order of the defaults, without absent values. What
+ * comes out shares nothing with the caller and says each thing in one way only.
+ */
 export function changedTopicConfig(
   overrides: TopicConfig,
   changes: TopicConfigChanges,
@@ -210,9 +243,14 @@ export function changedTopicConfig(
   for (const key of topicConfigKeys) {
     const change = changes[key]
     const value = change === undefined ? overrides[key] : change
-    if (value !== undefined && value !== null) merged[key] = value
+    if (value !== undefined && value !== null) merged[key] = settled(value)
   }
   return merged as TopicConfig
+}
+
+function settled(value: unknown): unknown {
+  if (Array.isArray(value)) return Object.freeze([...new Set(value)])
+  return value === 'delete,compact' ? 'compact,delete' : value
 }
 
 /** Every key of a topic's configuration, in the order in which files and descriptions show them. */

@@ -89,6 +89,9 @@ export interface AppendProgress {
   readonly bytes: number
 }
 
+/** How a topic gives up its past. */
+export type CleanupPolicy = 'delete' | 'compact' | 'compact,delete'
+
 /** Configuration of a topic, in Kafka's words. Absent keys fall back to the log's `topicDefaults`, then to the built-in default. */
 export interface TopicConfig {
   /** @default 'durable' */
@@ -105,14 +108,49 @@ export interface TopicConfig {
   readonly compressionType?: CompressionType | undefined
   /** `append` stamps records with the time of the append. @default 'create' */
   readonly timestampType?: 'create' | 'append' | undefined
-  /** Records whose timestamp lies further ahead are refused; -1: never. @default -1 */
+  /**
+   * How far ahead of the log's clock a record's timestamp may lie before it counts as implausible, in
+   * ms; -1: as far as it likes. @default 3600000 (1 hour)
+   */
   readonly timestampAfterMaxMs?: number | undefined
+  /** What becomes of a record with such a timestamp. `warn` takes it and tells by an event, `reject` refuses it. @default 'warn' */
+  readonly timestampAfterMaxAction?: 'warn' | 'reject' | undefined
   /** Size at which a segment rolls. @default 134217728 (128 MiB) */
   readonly segmentBytes?: number | undefined
   /** Age at which a segment rolls, also when nothing is appended; -1: never. @default 604800000 (7 days) */
   readonly segmentMs?: number | undefined
   /** Bytes of log between two entries of the sparse indexes. @default 4096 */
   readonly indexIntervalBytes?: number | undefined
+  /** Whole segments go when everything in them is older, in ms; -1: never. @default -1 */
+  readonly retentionMs?: number | undefined
+  /** The oldest segments of a partition go as long as this many bytes remain; -1: no limit. @default -1 */
+  readonly retentionBytes?: number | undefined
+  /** The oldest segments of a partition go as long as this many records remain; -1: no limit. @default -1 */
+  readonly retentionRecords?: number | undefined
+  /**
+   * What age is judged by. `append`: when the records were appended, by the log's own clock. `record`:
+   * their timestamps, as Kafka does. @default 'append'
+   */
+  readonly retentionBy?: 'append' | 'record' | undefined
+  /**
+   * Names of groups. Segments that all of them have finished go, whatever their age and size, and no
+   * other segment goes, whatever its age and size; a group that does not exist yet has finished
+   * nothing. Empty: groups have no say. @default []
+   */
+  readonly retainUntilConsumed?: readonly string[] | undefined
+  /**
+   * `delete` gives up old segments by the rules of retention, `compact` keeps the latest record of each
+   * key, `compact,delete` does both. @default 'delete'
+   */
+  readonly cleanupPolicy?: CleanupPolicy | 'delete,compact' | undefined
+  /** How long compaction keeps tombstones, in ms. @default 86400000 (1 day) */
+  readonly deleteRetentionMs?: number | undefined
+  /** Share of a partition, 0 to 1, that must be new since the last compaction for the next one. @default 0.5 */
+  readonly minCleanableDirtyRatio?: number | undefined
+  /** Records younger than this are not compacted, in ms. @default 0 */
+  readonly minCompactionLagMs?: number | undefined
+  /** Records older than this are compacted whatever the ratio, in ms; -1: by the ratio only. @default -1 */
+  readonly maxCompactionLagMs?: number | undefined
 }
 
 /** Options of `log.topic()`: stored configuration, and what belongs to the handle only. */
@@ -157,8 +195,10 @@ export interface OpenOptions {
   readonly maxOpenFiles?: number | undefined
   /** Partitions flushed at the same time. @default libuv's pool size − 2, at least 1 */
   readonly maxParallelFlushes?: number | undefined
-  /** How often idle segments are looked at for `segmentMs`, in ms; -1: never. @default 300000 (5 min) */
+  /** How often retention is applied and idle segments are looked at for `segmentMs`, in ms; -1: never. @default 300000 (5 min) */
   readonly sweepIntervalMs?: number | undefined
+  /** What all topics may take on the disk; beyond it the oldest segments of the topics go whose `cleanupPolicy` contains `delete`. -1: no limit. @default -1 */
+  readonly maxTotalBytes?: number | undefined
   /** How many bytes of cut tails are kept in `.quarantined` files per partition. @default 67108864 (64 MiB) */
   readonly quarantineBytes?: number | undefined
   /** Hears events from the first moment, also those of opening itself. */

@@ -51,8 +51,9 @@ export class AppendRules {
 
   /** Whether `checkTimestamps` has to be called at all. */
   get limitsTimestamps(): boolean {
-    const { timestampAfterMaxMs, timestampType } = this.#state.config
-    return timestampAfterMaxMs !== -1 && timestampType === 'create'
+    const { timestampAfterMaxMs, timestampAfterMaxAction, timestampType } = this.#state.config
+    const isLimited = timestampAfterMaxMs !== -1 && timestampAfterMaxAction === 'reject'
+    return isLimited && timestampType === 'create'
   }
 
   /**
@@ -80,7 +81,7 @@ export class AppendRules {
     }
   }
 
-  /** @throws {InvalidTimestampError} when a record's timestamp lies further ahead than `timestampAfterMaxMs` */
+  /** @throws {InvalidTimestampError} when a record's timestamp lies too far ahead and the topic refuses those */
   checkTimestamps(records: readonly PlainRecord[]): void {
     if (!this.limitsTimestamps) return
     const nowMs = this.#state.time.nowMs()

@@ -45,6 +45,7 @@ export interface PartitionConfig {
   readonly compressionType: CompressionType
   readonly timestampType: 'create' | 'append'
   readonly timestampAfterMaxMs: number
+  readonly timestampAfterMaxAction: 'warn' | 'reject'
   readonly segmentBytes: number
   readonly segmentMs: number
   readonly indexIntervalBytes: number

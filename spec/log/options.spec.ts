@@ -36,6 +36,31 @@ const refusedTopic: readonly Refused[] = [
   ['acks', 1, TypeError],
   ['compressionType', 'brotli', RangeError],
   ['timestampType', 'CreateTime', RangeError],
+  ['timestampAfterMaxAction', 'ignore', RangeError],
+  ['retentionMs', -2, RangeError],
+  ['retentionBytes', 0.5, RangeError],
+  ['retentionRecords', '10', TypeError],
+  ['retentionBy', 'create', RangeError],
+  ['retainUntilConsumed', 'billing', TypeError],
+  ['cleanupPolicy', 'compact, delete', RangeError],
+  ['cleanupPolicy', ['delete'], TypeError],
+  ['deleteRetentionMs', -1, RangeError],
+  ['minCleanableDirtyRatio', 1.01, RangeError],
+  ['minCleanableDirtyRatio', -0.01, RangeError],
+  ['minCleanableDirtyRatio', Number.NaN, RangeError],
+  ['minCleanableDirtyRatio', '0.5', TypeError],
+  ['minCompactionLagMs', -1, RangeError],
+  ['maxCompactionLagMs', 0, RangeError],
+]
+
+const refusedGroups: readonly (readonly [string, readonly unknown[], string])[] = [
+  ['an empty name', [''], 'RangeError'],
+  ['a name of 256 characters', ['g'.repeat(256)], 'RangeError'],
+  ['a line feed', ['a\nb'], 'RangeError'],
+  ['a line separator', ['a\u2028b'], 'RangeError'],
+  ['a number', ['a', 1], 'TypeError'],
+  ['a hole', new Array(1), 'TypeError'],
+  ['1001 names', Array.from({ length: 1001 }, (_, index) => `g${index}`), 'RangeError'],
 ]
 
 const refusedOpen: readonly Refused[] = [
@@ -48,6 +73,7 @@ const refusedOpen: readonly Refused[] = [
   ['maxOpenFiles', 3, RangeError],
   ['maxParallelFlushes', 0, RangeError],
   ['sweepIntervalMs', 0, RangeError],
+  ['maxTotalBytes', 0, RangeError],
   ['quarantineBytes', -2, RangeError],
   ['onEvent', 'console', TypeError],
   ['files', {}, TypeError],
@@ -83,6 +109,27 @@ describe('topic configuration', () => {
   it('undefined → absent', () => {
     checkTopicConfig({ segmentBytes: undefined, acks: undefined })
     assert.deepEqual(checkTopicOptions({ segmentBytes: undefined }).config, {})
+  })
+
+  for (const [what, groups, name] of refusedGroups) {
+    it(`retainUntilConsumed with ${what} → ${name} that says which`, () => {
+      const check = () => checkTopicConfig({ retainUntilConsumed: groups } as TopicConfig)
+      assert.throws(check, { name, message: /`retainUntilConsumed/ })
+    })
+  }
+
+  it("'delete,compact' → 'compact,delete', wherever it was given", () => {
+    const given = { cleanupPolicy: 'delete,compact' } as const
+    assert.equal(checkTopicOptions(given).config.cleanupPolicy, 'compact,delete')
+    const { topicDefaults } = resolveOpenOptions({ topicDefaults: given })
+    assert.equal(topicDefaults.cleanupPolicy, 'compact,delete')
+  })
+
+  it('a list that its owner changes later, with a name twice → each once, as it was', () => {
+    const groups = ['billing', 'mail', 'billing']
+    const { config } = checkTopicOptions({ retainUntilConsumed: groups })
+    groups.push('late')
+    assert.deepEqual(config.retainUntilConsumed, ['billing', 'mail'])
   })
 
   it('the limits themselves, and -1 where it means no limit → taken', () => {

@@ -45,6 +45,17 @@ const catalog: Catalog = {
 const path = 'log/topics.catalog'
 
 describe('formatCatalog and parseCatalog', () => {
+  it('lists and words with quotes, braces, spaces and lone surrogates → as they were', () => {
+    const config = {
+      retentionMs: 5,
+      retainUntilConsumed: ['{"a": 1}', 'with space', 'ünïcödé \ud800', "'"],
+      cleanupPolicy: 'compact,delete',
+    } as const
+    const topic = { name: 'orders', id: ordersId, partitions: 4, config }
+    const given: Catalog = { topics: new Map([['orders', topic]]), deleting: new Map() }
+    assert.deepEqual(parseCatalog(formatCatalog(given), path), given)
+  })
+
   it('topics in any order → the golden text, sorted by name', () => {
     assert.equal(formatCatalog(catalog), golden)
   })
@@ -82,7 +93,7 @@ describe('formatCatalog and parseCatalog', () => {
   const sound: readonly [string, string][] = [
     ['a newer format version', 'varve catalog 2\n'],
     ['another first line', 'topics 1\n'],
-    ['an option that is not known', `varve catalog 1\ntopic a ${ordersId} 1 {"retentionMs":1}\n`],
+    ['an option that is not known', `varve catalog 1\ntopic a ${ordersId} 1 {"retentionDays":1}\n`],
     ['a value out of range', `varve catalog 1\ntopic a ${ordersId} 1 {"segmentBytes":1}\n`],
     ['a line of an unknown kind', `varve catalog 1\nalias a ${ordersId} 1\n`],
     ['a topic without partitions', `varve catalog 1\ntopic a ${ordersId} 0 {}\n`],

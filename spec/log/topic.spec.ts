@@ -272,7 +272,11 @@ describe('`partition` in a record', () => {
 describe('timestampAfterMaxMs', () => {
   function limited(): Scene {
     const scene = sceneOf()
-    scene.topic.config = { ...scene.topic.config, timestampAfterMaxMs: 1000 }
+    scene.topic.config = {
+      ...scene.topic.config,
+      timestampAfterMaxMs: 1000,
+      timestampAfterMaxAction: 'reject',
+    }
     return scene
   }
 

@@ -61,7 +61,7 @@ describe('the tables of the README', () => {
 
   for (const [name, value] of Object.entries(builtInTopicDefaults)) {
     it(`${name} -> has the default of the code`, () => {
-      const shown = typeof value === 'string' ? `'${value}'` : String(value)
+      const shown = typeof value === 'string' ? `'${value}'` : JSON.stringify(value)
       assert.equal((cellsOf(name)[3] ?? '').split(';')[0], `\`${shown}\``)
     })
   }

@@ -27,6 +27,7 @@ export const plainConfig: PartitionConfig = {
   compressionType: 'none',
   timestampType: 'create',
   timestampAfterMaxMs: -1,
+  timestampAfterMaxAction: 'reject',
   segmentBytes: 1 << 20,
   segmentMs: -1,
   indexIntervalBytes: 4096,
