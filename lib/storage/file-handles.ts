@@ -17,6 +17,7 @@ interface Entry {
   pins: number
   /** Closed as soon as the last pin goes: its name was removed or given to another file. */
   isForgotten: boolean
+  readonly whenClosed: (() => void)[]
 }
 
 /** The LRU. Calls never overlap: everything here is synchronous. */
@@ -63,6 +64,7 @@ export class FileHandles {
         isWritable: mode !== 'read',
         pins: 0,
         isForgotten: false,
+        whenClosed: [],
       }
     } else {
       this.#entries.delete(path)
@@ -97,6 +99,17 @@ export class FileHandles {
     this.#forgottenCount++
   }
 
+  /**
+   * Forgets the file and resolves when those who have it pinned are done and its handle is closed: it may
+   * then be removed or renamed. Who pins it meanwhile opens it anew and is not waited for.
+   */
+  async retire(path: string): Promise<void> {
+    const entry = this.#entries.get(path)
+    this.forget(path)
+    if (entry === undefined || entry.pins === 0) return
+    await new Promise<void>(resolve => entry.whenClosed.push(resolve))
+  }
+
   /** Forgets every file whose path begins with `prefix`. */
   forgetAll(prefix: string): void {
     for (const path of [...this.#entries.keys()]) if (path.startsWith(prefix)) this.forget(path)
@@ -113,6 +126,7 @@ export class FileHandles {
       if (entry.isForgotten) {
         this.#forgottenCount--
         entry.file.close()
+        for (const resolve of entry.whenClosed) resolve()
       } else if (this.#entries.size > this.#maxOpen) {
         this.#entries.delete(path)
         entry.file.close()

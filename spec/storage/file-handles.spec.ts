@@ -140,4 +140,41 @@ describe('FileHandles', () => {
     assert.equal(handles.hasRoom, true)
     assert.equal(handles.openCount, 0)
   })
+
+  it('a file is retired that nobody uses -> it is closed at once', async () => {
+    const { files, open } = filesOf('/a')
+    const handles = new FileHandles(files, 2)
+    handles.pin('/a', 'read').release()
+    await handles.retire('/a')
+    assert.deepEqual(open, [])
+    await handles.retire('/a')
+  })
+
+  it('a file is retired that is pinned -> that resolves behind the last release, with the file closed', async () => {
+    const { files, open } = filesOf('/a')
+    const handles = new FileHandles(files, 2)
+    const [first, second] = [handles.pin('/a', 'read'), handles.pin('/a', 'read')]
+    let isRetired = false
+    const retired = handles.retire('/a').then(() => {
+      isRetired = true
+    })
+    first.release()
+    await new Promise(resolve => setImmediate(resolve))
+    assert.equal(isRetired, false)
+    second.release()
+    await retired
+    assert.deepEqual(open, [])
+  })
+
+  it('a file is pinned while it is retired -> it is opened anew and not waited for', async () => {
+    const { files, open } = filesOf('/a')
+    const handles = new FileHandles(files, 2)
+    const before = handles.pin('/a', 'read')
+    const retired = handles.retire('/a')
+    const after = handles.pin('/a', 'read')
+    assert.notEqual(after.file, before.file)
+    before.release()
+    await retired
+    assert.deepEqual(open, ['/a'])
+  })
 })
