@@ -13,19 +13,42 @@ export interface TurnMember {
 export class TurnScheduler {
   #members = new Set<TurnMember>()
   #isScheduled = false
+  #isEndingEarly = false
 
   /** `member.endOfTurn()` is called once when this turn ends, however often it is scheduled. */
   schedule(member: TurnMember): void {
     this.#members.add(member)
-    if (this.#isScheduled) return
+    if (this.#isScheduled || this.#isEndingEarly) return
     this.#isScheduled = true
-    setImmediate(this.#run)
+    setImmediate(this.#endTurn)
   }
 
-  readonly #run = (): void => {
+  /**
+   * Promises are about to be resolved: the turn ends when everybody who waited for them has gone on,
+   * and not with the turn of the event loop. Whoever awaits one append after another gets the next
+   * one to the disk without the way through the event loop (5 of 45 µs between two flushes).
+   */
+  endEarly(): void {
+    if (this.#isEndingEarly) return
+    this.#isEndingEarly = true
+    // Behind the microtasks that are queued when this is called, and all that those queue.
+    queueMicrotask(() => process.nextTick(this.#endEarlyTurn))
+  }
+
+  readonly #endTurn = (): void => {
+    this.#isScheduled = false
+    this.#run()
+  }
+
+  readonly #endEarlyTurn = (): void => {
+    this.#isEndingEarly = false
+    this.#run()
+  }
+
+  #run(): void {
+    if (this.#members.size === 0) return
     const members = this.#members
     this.#members = new Set()
-    this.#isScheduled = false
     for (const member of members) member.endOfTurn()
   }
 }

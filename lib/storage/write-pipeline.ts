@@ -437,6 +437,7 @@ export class WritePipeline {
     this.flushIfDue()
     if (!this.hasUnflushed && this.isIdle) this.segments.unpin()
     this.#resolveFlushCallers()
+    this.#environment.turns.endEarly()
     this.settle()
   }
 

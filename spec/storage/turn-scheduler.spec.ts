@@ -51,6 +51,35 @@ describe('TurnScheduler', () => {
     assert.deepEqual(heard, ['a', 'b', 'a'])
   })
 
+  it('scheduled by those who go on once a flush has settled -> called when all of them have', async () => {
+    const heard: string[] = []
+    const turns = new TurnScheduler()
+    const settled = Promise.resolve()
+    for (const name of ['a', 'b']) {
+      void settled
+        .then(() => {})
+        .then(() => turns.schedule(member(name, heard)))
+        .then(() => heard.push(`${name} went on`))
+    }
+    turns.endEarly()
+    await new Promise(resolve => process.nextTick(() => process.nextTick(resolve)))
+    assert.deepEqual(heard, ['a went on', 'b went on', 'a', 'b'])
+    await turn()
+    assert.deepEqual(heard.length, 4)
+  })
+
+  it('an early end with nobody scheduled -> the next turn ends as usual', async () => {
+    const heard: string[] = []
+    const turns = new TurnScheduler()
+    turns.endEarly()
+    await turn()
+    turns.schedule(member('a', heard))
+    await Promise.resolve()
+    assert.deepEqual(heard, [])
+    await turn()
+    assert.deepEqual(heard, ['a'])
+  })
+
   it('many in one turn -> one immediate', async t => {
     const immediates = t.mock.method(globalThis, 'setImmediate')
     const turns = new TurnScheduler()
