@@ -38,7 +38,7 @@ interface Decoded {
 /** Places that a parser has found, kept by the record. */
 type RecordPlaces = Pick<
   RecordParser,
-  'bodyPosition' | 'offsetDelta' | 'valuePosition' | 'valueSizeBytes' | 'endPosition'
+  'bodyPosition' | 'offsetDelta' | 'valuePosition' | 'valueSizeBytes'
 >
 
 /**
@@ -53,7 +53,6 @@ export class RecordView<K = Buffer, V = Buffer> implements LogRecord<K, V> {
   readonly #offsetDelta: number
   readonly #valuePosition: number
   readonly #valueSizeBytes: number
-  readonly #endPosition: number
   #decoded: Decoded | null = null
 
   constructor(source: RecordSource, places: RecordPlaces) {
@@ -62,7 +61,6 @@ export class RecordView<K = Buffer, V = Buffer> implements LogRecord<K, V> {
     this.#offsetDelta = places.offsetDelta
     this.#valuePosition = places.valuePosition
     this.#valueSizeBytes = places.valueSizeBytes
-    this.#endPosition = places.endPosition
   }
 
   get topic(): string {
@@ -135,8 +133,10 @@ export class RecordView<K = Buffer, V = Buffer> implements LogRecord<K, V> {
   /** A record with a copy of its own bytes, which keeps nothing else in memory. */
   detach(): LogRecord<K, V> {
     const start = this.#bodyPosition
-    const bytes = Buffer.allocUnsafeSlow(this.#endPosition - start)
-    this.#source.bytes.copy(bytes, 0, start, this.#endPosition)
+    const headers = this.#valuePosition + Math.max(this.#valueSizeBytes, 0)
+    const end = headersEnd(new VarintCursor(this.#source.bytes, headers))
+    const bytes = Buffer.allocUnsafeSlow(end - start)
+    this.#source.bytes.copy(bytes, 0, start, end)
     return new RecordView<K, V>(
       { ...this.#source, bytes },
       {
@@ -144,7 +144,6 @@ export class RecordView<K = Buffer, V = Buffer> implements LogRecord<K, V> {
         offsetDelta: this.#offsetDelta,
         valuePosition: this.#valuePosition - start,
         valueSizeBytes: this.#valueSizeBytes,
-        endPosition: bytes.length,
       },
     )
   }
@@ -195,6 +194,15 @@ function readHeaders(cursor: VarintCursor): readonly (readonly [string, Buffer |
     headers.push([name, readBytes(cursor)])
   }
   return headers
+}
+
+/** Behind the last header, which is where a record ends: looked for by the few that need it. */
+function headersEnd(cursor: VarintCursor): number {
+  for (let remaining = cursor.readVarint(); remaining > 0; remaining--) {
+    readBytes(cursor)
+    readBytes(cursor)
+  }
+  return cursor.position
 }
 
 function readBytes(cursor: VarintCursor): Buffer | null {
