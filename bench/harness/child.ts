@@ -47,7 +47,7 @@ async function run(job: Job): Promise<JobResult> {
       return { kind: 'prepared' }
     }
     const side = variant.sides[job.side]
-    if (side === undefined) throw new Error(`no side ${job.side} of ${job.workload}`)
+    if (side?.run === undefined) throw new Error(`no side ${job.side} of ${job.workload}`)
     return { kind: 'outcome', outcome: await side.run(context) }
   } catch (error) {
     if (error instanceof SkippedError) return { kind: 'skipped', reason: error.message }

@@ -170,23 +170,37 @@ function loopOn(
   })
 }
 
-/** The bare loop of one record: one `writeSync`, one awaited fdatasync, and again. */
+/** One record of the bare loop at a time: one `writeSync`, one awaited fdatasync; `close` at the end. */
+export function bareAppends(
+  dir: string,
+  recordBytes: number,
+): { append(): Promise<void>; close(): void } {
+  const buffer = seededBytes(recordBytes, 3)
+  const fd = createFile(dir)
+  return {
+    append() {
+      writeSync(fd, buffer)
+      return fdatasyncOf(fd)
+    },
+    close: () => closeSync(fd),
+  }
+}
+
+/** The bare loop of one record: one append of `bareAppends`, and again. */
 export async function bareLoop(
   dir: string,
   of: { readonly recordBytes: number; readonly records: number },
 ): Promise<Outcome> {
-  const buffer = seededBytes(of.recordBytes, 3)
-  const fd = createFile(dir)
+  const bare = bareAppends(dir, of.recordBytes)
   const latencies = new LatencyRecorder(of.records)
   const { phase } = await measure(async () => {
     for (let record = 0; record < of.records; record++) {
       const start = performance.now()
-      writeSync(fd, buffer)
-      await fdatasyncOf(fd)
+      await bare.append()
       latencies.add(performance.now() - start)
     }
   })
-  closeSync(fd)
+  bare.close()
   return {
     ...phase,
     records: of.records,

@@ -22,7 +22,10 @@ export function prepareReads(context: Context): Promise<void> {
   return fillLog(context.preparedDir, { ...readLoad, records: recordsToRead(context) })
 }
 
-/** Measures one pass over what is prepared; the sum of what was touched becomes a figure. */
+/**
+ * Measures one pass over what is prepared, after another one that the compiler learns from; the sum of
+ * what was touched becomes a figure.
+ */
 export async function iterate(
   context: Context,
   pass: (partition: Partition) => Promise<{ readonly checksum: number; readonly bytes: number }>,
@@ -30,6 +33,7 @@ export async function iterate(
 ): Promise<Outcome> {
   return await withLog(context.preparedDir, async log => {
     const partition = await filledPartition(log)
+    await pass(partition)
     const { phase, value } = await measure(() => pass(partition))
     const { checksum, bytes } = value
     return { ...phase, records, bytes, figures: { checksum } }

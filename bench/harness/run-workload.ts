@@ -69,13 +69,15 @@ async function runVariant(
     if (result.kind === 'skipped') skipped[name] = result.reason
     if (result.kind === 'failed') failures.push(`${title}, ${name}: ${result.reason}`)
     if (result.kind !== 'outcome') return
-    const { outcome } = result
-    if (!isComplete(outcome)) {
-      failures.push(`${title}, ${name}: figures are missing in ${JSON.stringify(outcome)}`)
+    const { beside, ...own } = result.outcome
+    for (const [side, outcome] of Object.entries({ [name]: own, ...beside })) {
+      if (!isComplete(outcome)) {
+        failures.push(`${title}, ${side}: figures are missing in ${JSON.stringify(outcome)}`)
+      }
+      outcomes[side] ??= []
+      outcomes[side].push(outcome)
+      options.onProgress(`${title}, ${side}, round ${round + 1}: ${outcome.seconds.toFixed(3)} s`)
     }
-    outcomes[name] ??= []
-    outcomes[name].push(outcome)
-    options.onProgress(`${title}, ${name}, round ${round + 1}: ${outcome.seconds.toFixed(3)} s`)
   }
   try {
     if (variant.prepare !== undefined) {
@@ -89,7 +91,8 @@ async function runVariant(
     }
     const rounds = Math.min(options.rounds, workload.rounds ?? options.rounds)
     for (let round = 0; round < rounds; round++) {
-      for (const [name, { kind }] of Object.entries(variant.sides)) {
+      for (const [name, { kind, run }] of Object.entries(variant.sides)) {
+        if (run === undefined) continue
         if (kind === 'peer' && (!options.withPeers || round >= peerRounds)) continue
         if (skipped[name] === undefined) await runSide(name, round)
       }

@@ -42,6 +42,8 @@ export interface Outcome extends Phase {
   /** Whatever else the question needs, by name with unit. */
   readonly figures?: Readonly<Record<string, number>>
   readonly series?: Series
+  /** Outcomes of other sides that were measured in the same process, by turns with this one. */
+  readonly beside?: Readonly<Record<string, Outcome>>
 }
 
 /** Where a run finds its place. */
@@ -60,8 +62,12 @@ export interface Side {
   readonly kind: 'varve' | 'limit' | 'peer'
   /** @default the variant's */
   readonly durability?: Durability
-  /** @throws {SkippedError} when the machine lacks what it needs. */
-  run(context: Context): Promise<Outcome>
+  /**
+   * Absent where another side measures this one `beside` itself.
+   *
+   * @throws {SkippedError} when the machine lacks what it needs.
+   */
+  run?(context: Context): Promise<Outcome>
 }
 
 /** Outcomes by side, one per round, in the order of the rounds. */

@@ -67,7 +67,7 @@ export function peerAppendSides(
   }))
 }
 
-/** Sequential reads by every peer, warm. */
+/** Sequential reads by every peer, warm: the second pass counts. */
 export function peerScanSides(load: PeerLoad): Readonly<Record<string, Side>> {
   return sidesOf(peer => ({
     kind: 'peer',
@@ -78,6 +78,7 @@ export function peerScanSides(load: PeerLoad): Readonly<Record<string, Side>> {
         await closedLoop({ calls, inFlight: fillInFlight }, index =>
           store.append(sets[index % sets.length] ?? []),
         )
+        await store.scan()
         const { phase, value } = await measure(() => store.scan())
         const { records, bytes, checksum } = value
         if (records !== calls * load.recordsPerCall) {

@@ -16,7 +16,7 @@ import type { Context, Variant, Workload } from '../harness/workload.ts'
 const recordBytes = 100
 
 function readCount(context: Context): number {
-  return context.pick(100_000, 100)
+  return context.pick(20_000, 100)
 }
 
 /** Offsets in no order, the same in every run. */
