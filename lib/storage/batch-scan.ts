@@ -4,7 +4,6 @@
  * (torn), or bytes that are not the batch that should be there (corrupt).
  */
 import type { CorruptReason } from '../errors.ts'
-import type { OpenFile } from '../files/files.ts'
 import {
   baseOffsetAt,
   batchPrefixBytes,
@@ -13,10 +12,10 @@ import {
   leaderEpochAt,
   nextOffsetAt,
 } from '../record/batch-format.ts'
-import { readFully } from './file-io.ts'
+import { type ReadableFile, readFully } from './file-io.ts'
 
-/** Bytes read at once; a larger batch is read whole. */
-const chunkBytes = 1 << 20
+/** Bytes read at once unless the request says otherwise; a larger batch is read whole. */
+const defaultChunkBytes = 1 << 20
 
 /** How a walk ended; `position` is where the bytes that are no good batch begin. */
 export type ScanEnd =
@@ -35,6 +34,8 @@ export interface ScanRequest {
   readonly minLeaderEpoch: number
   /** An epoch above the highest known one is taken for a damaged field: the checksum leaves it out. It does not raise what later batches must have. @default none is */
   readonly maxLeaderEpoch?: number | undefined
+  /** Bytes read, and batches checked, at once. @default 1 MiB */
+  readonly chunkBytes?: number | undefined
   /** No batch may end above. @default no limit */
   readonly limitOffset?: number | undefined
   /** Sees each good batch in order: where it lies in `buffer`, and in the file. */
@@ -59,8 +60,9 @@ export interface ScanResult {
  *
  * @throws {StorageError} when a read fails, or `onVerified` rejects with one.
  */
-export async function scanBatches(file: OpenFile, request: ScanRequest): Promise<ScanResult> {
+export async function scanBatches(file: ReadableFile, request: ScanRequest): Promise<ScanResult> {
   const { endPosition } = request
+  const chunkBytes = request.chunkBytes ?? defaultChunkBytes
   let buffer = Buffer.allocUnsafe(Math.min(chunkBytes, endPosition - request.startPosition))
   const walk = new Walk(request)
   for (;;) {
@@ -142,7 +144,7 @@ class Walk {
 
 /** A copy of the good batch that begins at `position` of the file; null when there is none. */
 export async function readBatch(
-  file: OpenFile,
+  file: ReadableFile,
   at: { readonly position: number; readonly endPosition: number },
 ): Promise<Buffer | null> {
   const prefix = Buffer.allocUnsafe(batchPrefixBytes)

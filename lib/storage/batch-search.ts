@@ -4,7 +4,6 @@
  * that is known to be a boundary, an *anchor*: a position that the index names, the recovery point,
  * or the exact end of the file.
  */
-import type { OpenFile } from '../files/files.ts'
 import {
   baseOffsetAt,
   batchField,
@@ -18,7 +17,7 @@ import {
   recordCountAt,
 } from '../record/batch-format.ts'
 import { readBatch, scanBatches } from './batch-scan.ts'
-import { readFully } from './file-io.ts'
+import { type ReadableFile, readFully } from './file-io.ts'
 
 const windowBytes = 1 << 20
 
@@ -56,7 +55,7 @@ export interface Chain {
 
 /** The first chain at or behind `startPosition`; null when there is none. */
 export async function findChain(
-  file: OpenFile,
+  file: ReadableFile,
   request: SearchRequest,
   isAnchor: (boundary: Boundary) => boolean,
 ): Promise<Chain | null> {
@@ -102,7 +101,7 @@ export interface Survey {
 }
 
 /** Counts the whole batches in a stretch of a file, anchored or not. */
-export async function surveyBatches(file: OpenFile, request: SearchRequest): Promise<Survey> {
+export async function surveyBatches(file: ReadableFile, request: SearchRequest): Promise<Survey> {
   let { startPosition, minOffset: nextOffset, minLeaderEpoch: leaderEpoch } = request
   let batchCount = 0
   for (;;) {
@@ -116,7 +115,7 @@ export async function surveyBatches(file: OpenFile, request: SearchRequest): Pro
 }
 
 /** The position of the first good batch that the request lets count. */
-async function findBatch(file: OpenFile, request: SearchRequest): Promise<number | null> {
+async function findBatch(file: ReadableFile, request: SearchRequest): Promise<number | null> {
   const { endPosition } = request
   const window = Buffer.allocUnsafe(
     Math.min(windowBytes, Math.max(0, endPosition - request.startPosition)),

@@ -70,4 +70,6 @@ export interface Damage {
   readonly path: string
   readonly position: number
   readonly reason: 'crc' | 'length' | 'magic' | 'offset-order' | 'record' | 'missing'
+  /** A repair has put the loss on record: it is known, and no finding any more. */
+  readonly isSettled?: boolean | undefined
 }

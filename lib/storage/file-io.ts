@@ -22,8 +22,15 @@ export async function attempt<T>(at: FileOperation, run: () => T | Promise<T>): 
   }
 }
 
+/** What is read of a file by position: an open one, or one that is opened for each read. */
+export type ReadableFile = Pick<OpenFile, 'path' | 'read'>
+
 /** Fills `buffer` from `position` on and returns how many bytes there were before the file ended. */
-export async function readFully(file: OpenFile, buffer: Buffer, position: number): Promise<number> {
+export async function readFully(
+  file: ReadableFile,
+  buffer: Buffer,
+  position: number,
+): Promise<number> {
   let filled = 0
   while (filled < buffer.length) {
     const count = await attempt({ path: file.path, operation: 'read' }, () =>
