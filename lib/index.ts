@@ -87,3 +87,12 @@ export type {
   TopicFrom,
   TopicOptions,
 } from './types.ts'
+export type {
+  Finding,
+  FindingType,
+  KnownGap,
+  PartitionVerification,
+  VerifyOptions,
+  VerifyProgress,
+  VerifyReport,
+} from './verification.ts'

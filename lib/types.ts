@@ -6,6 +6,7 @@
 import type { Clock } from './clock.ts'
 import type { LogEvent } from './events.ts'
 import type { Files, LockKind } from './files/files.ts'
+import type { VerifyOptions, VerifyReport } from './verification.ts'
 
 /** Logical number of a record in its partition; never a byte position. Exact up to 2^53. */
 export type Offset = number
@@ -371,6 +372,21 @@ export interface Log extends AsyncDisposable {
   describe(): Promise<LogDescription>
   metrics(): Metrics
   flush(): Promise<void>
+  /**
+   * Checks everything that lies in the directory, beside appends and reads: the checksum and order of
+   * every batch up to the recovery point, every index entry, and the files beside them; with `deep`
+   * every record. Nothing is changed. Damage that was not known turns `partition.state` to `damaged`
+   * and is told as an event `corruption`, once. Segments that retention or compaction take away
+   * meanwhile are no findings. Also of a log that was opened with `readOnly`.
+   *
+   * Reads `maxBytesPerSecond` at most, keeps no more than a batch in memory, and never keeps the event
+   * loop for longer than one batch takes to be summed and, with `deep`, decompressed.
+   *
+   * @throws {UnknownTopicOrPartitionError} when there is no such topic
+   * @throws {CodecMissingError} when `deep` meets a codec whose package is not installed
+   * @throws {StorageError} when a file cannot be read
+   */
+  verify(options?: VerifyOptions): Promise<VerifyReport>
   /** Hears one type of event; returns the function that ends it. */
   on<T extends LogEvent['type']>(
     type: T,

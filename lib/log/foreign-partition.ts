@@ -2,12 +2,16 @@
 import { join } from 'node:path'
 
 import { ReadOnlyError } from '../errors.ts'
+import { isKnownDamage } from '../storage/damage.ts'
 import type { Damage, PartitionIdentity, StorageEnvironment } from '../storage/environment.ts'
 import { HighWatermarkWaiters } from '../storage/high-watermark-waiters.ts'
+import { manifestName } from '../storage/partition-files.ts'
 import type { ChunkRequest, LogChunk } from '../storage/readable.ts'
 import type { ReadableSegment, SegmentSource } from '../storage/readable-segment.ts'
 import { SegmentReader } from '../storage/segment-reader.ts'
+import { parseManifest } from '../storage/segments-manifest.ts'
 import { parseSegmentFile, segmentFileName } from '../storage/topic-name.ts'
+import type { VerifiablePartition, VerifiableSegment } from '../storage/verify-partition.ts'
 import type { AppendResult, PartitionState } from '../types.ts'
 import type { DescribedPartition } from './describe.ts'
 import { storageCall } from './directory-layout.ts'
@@ -20,7 +24,7 @@ export interface ForeignWatch {
 }
 
 /** Reads only; nothing here opens a file for writing. Calls may overlap. */
-export class ForeignPartition implements DescribedPartition {
+export class ForeignPartition implements DescribedPartition, VerifiablePartition {
   readonly identity: PartitionIdentity
   readonly dir: string
   readonly #environment: StorageEnvironment
@@ -37,13 +41,15 @@ export class ForeignPartition implements DescribedPartition {
     readonly identity: PartitionIdentity
     readonly watch: ForeignWatch
     readonly visible: SlotSource
+    /** Hears of damage when it is met for the first time. */
+    readonly onDamage: (damage: Damage) => void
   }) {
     this.identity = options.identity
     this.dir = options.dir
     this.#environment = options.environment
     this.#watch = options.watch
     this.#visible = options.visible
-    this.#segments = new ForeignSegments(options.environment, options.dir)
+    this.#segments = new ForeignSegments(options.environment, options.dir, options.onDamage)
     this.#waiters = new HighWatermarkWaiters(options.environment.clock)
     const { environment, dir, identity } = options
     this.#reader = new SegmentReader(environment, { dir, identity, source: this.#segments })
@@ -95,6 +101,24 @@ export class ForeignPartition implements DescribedPartition {
       sizeBytes += files.stat(join(this.dir, segmentFileName(baseOffset, 'log')))?.sizeBytes ?? 0
     }
     return sizeBytes
+  }
+
+  noteDamage(damage: Damage): void {
+    this.#segments.noteDamage(damage)
+  }
+
+  verifiableSegments(): readonly VerifiableSegment[] {
+    this.#segments.outdate()
+    const path = join(this.dir, manifestName)
+    const bytes = storageCall(path, 'read', () => this.#environment.files.readFile(path))
+    const manifest = bytes === null ? null : parseManifest(bytes.toString())
+    // The writer finishes index files behind its appends; a line says that it has.
+    const finished = new Set(manifest?.sealed.map(line => line.baseOffset))
+    return this.#segments.segments().map(({ baseOffset, endPosition }) => ({
+      baseOffset,
+      endPosition,
+      hasIndexFiles: finished.has(baseOffset),
+    }))
   }
 
   /** The slot says something new. */
@@ -149,12 +173,14 @@ export class ForeignPartition implements DescribedPartition {
 class ForeignSegments implements SegmentSource {
   readonly #environment: StorageEnvironment
   readonly #dir: string
+  readonly #onDamage: (damage: Damage) => void
   readonly #damage: Damage[] = []
   #listed: readonly ReadableSegment[] | null = null
 
-  constructor(environment: StorageEnvironment, dir: string) {
+  constructor(environment: StorageEnvironment, dir: string, onDamage: (damage: Damage) => void) {
     this.#environment = environment
     this.#dir = dir
+    this.#onDamage = onDamage
   }
 
   /** There may be more segments now. Without a new look a read would miss records, not only wait for them. */
@@ -182,7 +208,9 @@ class ForeignSegments implements SegmentSource {
   }
 
   noteDamage(damage: Damage): void {
+    if (isKnownDamage(this.#damage, damage)) return
     this.#damage.push(damage)
+    this.#onDamage(damage)
   }
 
   #list(): readonly ReadableSegment[] {

@@ -72,7 +72,11 @@ export class ForeignTopic implements TopicState {
     }
   }
 
-  emitCorruption(partition: number, damage: Damage): void {
+  noteDamage(partition: number, damage: Damage): void {
+    this.partitions[partition]?.noteDamage(damage)
+  }
+
+  #emitCorruption(partition: number, damage: Damage): void {
     const { from, to, path, position, reason } = damage
     const of = { topic: this.name, partition }
     this.#opening.events.emit({ type: 'corruption', ...of, from, to, path, position, reason })
@@ -126,6 +130,7 @@ export class ForeignTopic implements TopicState {
           identity: { topic: this.name, partition },
           watch: this.#owner,
           visible: visible(partition) ?? nothingVisible,
+          onDamage: damage => this.#emitCorruption(partition, damage),
         }),
       )
     }

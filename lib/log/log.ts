@@ -23,6 +23,7 @@ import type {
   TopicConfig,
   TopicOptions,
 } from '../types.ts'
+import type { VerifyOptions, VerifyReport } from '../verification.ts'
 import { firstFailure, forEachBounded } from './bounded.ts'
 import { metricsOf, totalSizeBytes } from './describe.ts'
 import { cleanMarkerContent, fileNames, storageWait } from './directory-layout.ts'
@@ -31,6 +32,7 @@ import type { OpenTopic } from './open-topic.ts'
 import { TopicHandle } from './topic.ts'
 import { formatVersion } from './topic-catalog.ts'
 import type { NewTopic, TopicChanges } from './topic-changes.ts'
+import { checkVerifyOptions, type VerifiableLog, verifyLog } from './verify-log.ts'
 
 /** Partitions that are closed at the same time; each may flush and write a few small files. */
 const maxParallelCloses = 16
@@ -149,6 +151,13 @@ export class WritableLog implements Log {
     if (failure !== null) throw failure
   }
 
+  async verify(options: VerifyOptions = {}): Promise<VerifyReport> {
+    this.#assertOpen()
+    checkVerifyOptions('verify', options)
+    const { report } = await verifyLog(this.#verifiable(), options)
+    return report
+  }
+
   on<T extends LogEvent['type']>(
     type: T,
     listener: (event: Extract<LogEvent, { type: T }>) => void,
@@ -189,6 +198,22 @@ export class WritableLog implements Log {
     const differs = (key: keyof TopicConfig) =>
       config[key] !== undefined && config[key] !== known[key]
     if (topicConfigKeys.some(differs)) await topic.configure(config)
+  }
+
+  #verifiable(): VerifiableLog {
+    const { environment, dir } = this.#services
+    const isOpen = (): boolean => this.#closing === null
+    return {
+      environment,
+      files: environment.files,
+      dir,
+      topics: () => [...this.#changes.topics.values()],
+      // Partitions of this process are as they are.
+      refresh: () => {},
+      get isOpen() {
+        return isOpen()
+      },
+    }
   }
 
   #partitions(): readonly PartitionLog[] {

@@ -75,8 +75,8 @@ export class OpenTopic implements TopicState {
     }
   }
 
-  emitCorruption(partition: number, damage: Damage): void {
-    emitCorruption(this.#services, { topic: this.name, partition }, damage)
+  noteDamage(partition: number, damage: Damage): void {
+    this.partitions[partition]?.noteDamage(damage)
   }
 
   configure(changes: ConfigChange): Promise<void> {

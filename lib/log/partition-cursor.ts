@@ -95,7 +95,7 @@ export class PartitionCursor {
       return false
     }
     const { from, to, path, position, reason } = error
-    this.#state.emitCorruption(this.partition, { from, to, path, position, reason })
+    this.#state.noteDamage(this.partition, { from, to, path, position, reason })
     return true
   }
 

@@ -19,6 +19,7 @@ import { checkTopicOptions } from '../options.ts'
 import { partitionDirName } from '../storage/topic-name.ts'
 import type { TurnMember } from '../storage/turn-scheduler.ts'
 import type { Log, LogDescription, Metrics, RecoveryReport, Topic, TopicOptions } from '../types.ts'
+import type { VerifyOptions, VerifyReport } from '../verification.ts'
 import { planDirectories } from './adopt-directories.ts'
 import { metricsOf, totalSizeBytes } from './describe.ts'
 import { type ForeignOwner, ForeignTopic, type VisibleRange } from './foreign-topic.ts'
@@ -30,6 +31,7 @@ import {
 } from './recover-directory.ts'
 import { TopicHandle } from './topic.ts'
 import { type CatalogTopic, formatVersion } from './topic-catalog.ts'
+import { checkVerifyOptions, verifyLog } from './verify-log.ts'
 import { slotKey } from './visible-slots.ts'
 
 /** How often the slots are looked at where the directory cannot be watched. */
@@ -144,6 +146,25 @@ class ReadOnlyLog implements Log, ForeignOwner, TurnMember {
   /** There is nothing of this process to flush. */
   async flush(): Promise<void> {
     this.#assertOpen()
+  }
+
+  async verify(options: VerifyOptions = {}): Promise<VerifyReport> {
+    this.#assertOpen()
+    checkVerifyOptions('verify', options)
+    const { environment, files, path } = this.#opening
+    const isOpen = (): boolean => this.#isOpen
+    const log = {
+      environment,
+      files,
+      dir: path,
+      topics: () => [...this.#topics.values()],
+      refresh: () => this.refresh(),
+      get isOpen() {
+        return isOpen()
+      },
+    }
+    const { report } = await verifyLog(log, options)
+    return report
   }
 
   on<T extends LogEvent['type']>(

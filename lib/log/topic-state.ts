@@ -71,8 +71,8 @@ export interface TopicState {
   readonly readers: Set<LiveReader>
   /** Calls back after partitions were appended to `partitions`; returns the function that ends it. */
   onPartitionsAdded(callback: () => void): () => void
-  /** A reader with `onCorruption: 'skip'` goes on behind this. */
-  emitCorruption(partition: number, damage: Damage): void
+  /** A reader goes on behind this; it is told as an event unless it is known. */
+  noteDamage(partition: number, damage: Damage): void
   configure(config: ConfigChange): Promise<void>
   addPartitions(total: number): Promise<void>
   describe(): Promise<TopicDescription>

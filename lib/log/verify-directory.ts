@@ -41,7 +41,8 @@ export function lookAtDirectory(
     noteCheckpoint(findings, directory, { name, topics })
   }
   for (const topic of topics) {
-    for (const partition of topic.partitions) noteMetadata(findings, directory, { topic, partition })
+    for (const partition of topic.partitions)
+      noteMetadata(findings, directory, { topic, partition })
   }
   return findings
 }

@@ -16,7 +16,11 @@ import type {
   VerifyOptions,
   VerifyReport,
 } from '../verification.ts'
-import { lookAtDirectory, type VerifiableTopic, type VerifiedDirectory } from './verify-directory.ts'
+import {
+  lookAtDirectory,
+  type VerifiableTopic,
+  type VerifiedDirectory,
+} from './verify-directory.ts'
 
 /** Half of what a common disk of a small machine reads, so that the other half is left. */
 const defaultBytesPerSecond = 64 * 1024 * 1024

@@ -54,16 +54,25 @@ export class RecordsCheck {
   #next(): RecordsStep | null {
     const parser = this.#parser
     if (!parser.parseNext(this.#bytes.length)) {
-      return { kind: 'damage', what: `record ${this.#seen} of the batch does not hold what it declares` }
+      return {
+        kind: 'damage',
+        what: `record ${this.#seen} of the batch does not hold what it declares`,
+      }
     }
     const { offsetDelta } = parser
     if (offsetDelta <= this.#previousDelta || offsetDelta > this.#lastOffsetDelta) {
-      return { kind: 'damage', what: `record ${this.#seen} of the batch has offset delta ${offsetDelta}, out of turn` }
+      return {
+        kind: 'damage',
+        what: `record ${this.#seen} of the batch has offset delta ${offsetDelta}, out of turn`,
+      }
     }
     this.#previousDelta = offsetDelta
     const cursor = new VarintCursor(this.#bytes, parser.bodyPosition + 1)
     const timestamp = this.#baseTimestamp + cursor.readVarlong()
     if (timestamp <= this.#maxTimestamp) return null
-    return { kind: 'timestamp', what: `record ${this.#seen} of the batch has timestamp ${timestamp}, above the largest` }
+    return {
+      kind: 'timestamp',
+      what: `record ${this.#seen} of the batch has timestamp ${timestamp}, above the largest`,
+    }
   }
 }

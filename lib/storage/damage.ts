@@ -9,6 +9,15 @@ export function isKnownDamage(known: readonly Damage[], damage: Damage): boolean
   return known.some(
     it =>
       (it.path === damage.path && it.position === damage.position && it.from === damage.from) ||
-      (it.from <= damage.from && damage.to <= it.to),
+      covers(it, damage),
   )
+}
+
+/** Whether `damage` lies inside one that a repair has put on record. */
+export function isSettledDamage(known: readonly Damage[], damage: Damage): boolean {
+  return known.some(it => it.isSettled === true && covers(it, damage))
+}
+
+function covers(known: Damage, damage: Damage): boolean {
+  return known.from <= damage.from && damage.to <= known.to
 }

@@ -9,6 +9,7 @@ import type { AppendResult, PartitionState, RecordInput } from '../types.ts'
 import { Acknowledgements } from './acknowledgements.ts'
 import { AppendAcceptor } from './append-acceptor.ts'
 import type { AppendRequest } from './append-request.ts'
+import { isKnownDamage } from './damage.ts'
 import type {
   Damage,
   PartitionConfig,
@@ -25,6 +26,7 @@ import type { ChunkRequest, LogChunk, ReadablePartition } from './readable.ts'
 import type { RecoveredPartition } from './recover-partition.ts'
 import { SegmentReader } from './segment-reader.ts'
 import { SegmentSet } from './segment-set.ts'
+import type { VerifiablePartition, VerifiableSegment } from './verify-partition.ts'
 import { type PipelineHost, WritePipeline } from './write-pipeline.ts'
 
 /** What a partition log is made of. */
@@ -41,7 +43,9 @@ export interface PartitionLogOptions {
  * Calls may overlap: appends are ordered by arrival, reads never wait for appends. At most one write
  * and one flush are under way at a time.
  */
-export class PartitionLog implements ReadablePartition, PipelineHost, LifecycleHost {
+export class PartitionLog
+  implements ReadablePartition, VerifiablePartition, PipelineHost, LifecycleHost
+{
   readonly identity: PartitionIdentity
   readonly dir: string
   readonly #environment: StorageEnvironment
@@ -82,7 +86,7 @@ export class PartitionLog implements ReadablePartition, PipelineHost, LifecycleH
         segments: () => this.#pipeline.segments.segments(),
         refresh: () => false,
         damage: () => this.damage,
-        noteDamage: damage => this.#noteDamage(damage),
+        noteDamage: damage => this.noteDamage(damage),
       },
     })
     const isClean = recovered.report === null && recovered.active !== null
@@ -199,6 +203,25 @@ export class PartitionLog implements ReadablePartition, PipelineHost, LifecycleH
     this.#pipeline.flushSoon()
   }
 
+  /** Damage was found; the first time it is, the owner hears of it. */
+  noteDamage(damage: Damage): void {
+    // Met by a read that began before the log was cut below.
+    if (damage.from >= Math.min(this.highWatermark, this.#lifecycle.loweredTo)) return
+    if (isKnownDamage(this.damage, damage)) return
+    const wasOk = this.state === 'ok'
+    this.#pipeline.segments.noteDamage(damage)
+    this.#listener.corruption(damage)
+    if (wasOk) this.#listener.stateChanged('damaged', undefined)
+  }
+
+  verifiableSegments(): readonly VerifiableSegment[] {
+    return this.#pipeline.segments.segments().map(({ baseOffset, endPosition, indexes }) => ({
+      baseOffset,
+      endPosition,
+      hasIndexFiles: indexes === null,
+    }))
+  }
+
   /** Rolls an idle active segment that is older than `segmentMs`. */
   sweep(nowMs: number): void {
     const { active } = this.#pipeline.segments
@@ -312,14 +335,5 @@ export class PartitionLog implements ReadablePartition, PipelineHost, LifecycleH
       { dir: this.dir, identity: this.identity, acks: this.#acks, host: this },
       { offsets, segments, epochs, lastAppendMs, ...epoch },
     )
-  }
-
-  #noteDamage(damage: Damage): void {
-    // Met by a read that began before the log was cut below.
-    if (damage.from >= Math.min(this.highWatermark, this.#lifecycle.loweredTo)) return
-    const wasOk = this.state === 'ok'
-    this.#pipeline.segments.noteDamage(damage)
-    this.#listener.corruption(damage)
-    if (wasOk) this.#listener.stateChanged('damaged', undefined)
   }
 }

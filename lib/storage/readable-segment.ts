@@ -19,7 +19,7 @@ export interface SegmentSource {
   /** Looks again after a file was gone or a lookup failed; true when something is different now. */
   refresh(): boolean
   damage(): readonly Damage[]
-  /** Damage was found that was not known. */
+  /** Damage was found; does nothing when it is known. */
   noteDamage(damage: Damage): void
 }
 

@@ -326,10 +326,7 @@ export class SegmentReader {
       position: at.position,
       reason: at.reason,
     }
-    const isKnown = this.#source
-      .damage()
-      .some(known => known.path === path && known.position === at.position)
-    if (!isKnown) this.#source.noteDamage(damage)
+    this.#source.noteDamage(damage)
     throw corrupt(damage, wanted.from)
   }
 

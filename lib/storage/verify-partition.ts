@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { StorageError } from '../errors.ts'
 import type { Files } from '../files/files.ts'
 import type { Finding } from '../verification.ts'
-import { isKnownDamage } from './damage.ts'
+import { isSettledDamage } from './damage.ts'
 import type { Damage, PartitionIdentity, StorageEnvironment } from './environment.ts'
 import { attempt, type ReadableFile } from './file-io.ts'
 import { IndexesCheck } from './indexes-check.ts'
@@ -216,8 +216,7 @@ class PartitionVerifier {
 
   /** Lost records that a repair has put on record are no news. */
   #isSettled(range: DamagedRange): boolean {
-    const settled = this.#partition.damage.filter(known => known.isSettled === true)
-    return isKnownDamage(settled, range)
+    return isSettledDamage(this.#partition.damage, range)
   }
 
   /** What the line of a sealed segment says that is not so; null when it is true, or there is none. */
@@ -285,10 +284,7 @@ class PartitionVerifier {
   /** The log begins before its first segment does. */
   #missingAtStart(): readonly DamagedRange[] {
     const { dir, logStartOffset: from } = this.#partition
-    const to = Math.min(
-      this.#partition.verifiableSegments()[0]?.baseOffset ?? this.#to,
-      this.#to,
-    )
+    const to = Math.min(this.#partition.verifiableSegments()[0]?.baseOffset ?? this.#to, this.#to)
     if (from >= to) return []
     const at = { path: segmentPath(dir, from, 'log'), position: 0, endPosition: 0 }
     const what = 'the segments that should hold these records are not there'

@@ -174,7 +174,8 @@ class SegmentWalker {
 
   #compareEpoch(buffer: Buffer, position: number, filePosition: number): void {
     const { epochs, logStartOffset } = this.#request
-    if (epochs === null || this.#epochMismatch !== null || this.#nextOffset <= logStartOffset) return
+    if (epochs === null || this.#epochMismatch !== null || this.#nextOffset <= logStartOffset)
+      return
     const from = baseOffsetAt(buffer, position)
     const epoch = leaderEpochAt(buffer, position)
     const known = epochs.entries.findLast(entry => entry.startOffset <= from)?.epoch ?? -1
@@ -224,10 +225,7 @@ class SegmentWalker {
     }
   }
 
-  #noteBadRecords(
-    at: { readonly batch: Buffer; readonly position: number },
-    what: string,
-  ): void {
+  #noteBadRecords(at: { readonly batch: Buffer; readonly position: number }, what: string): void {
     const { batch, position } = at
     this.#addDamage({
       from: baseOffsetAt(batch, 0),
@@ -282,6 +280,7 @@ class SegmentWalker {
   }
 
   #noteMissing(): void {
+    this.#headersCrc = null
     const { file, endOffset, endPosition } = this.#request
     this.#addDamage({
       from: this.#nextOffset,

@@ -4,8 +4,8 @@ import type { Clock } from '../clock.ts'
 /** How long work goes on before others get a turn of the event loop. */
 const sliceMs = 4
 
-/** A rate is kept over this much time; what was not used earlier is not made up for. */
-const burstMs = 100
+/** A rate is kept over this much time: so far work may run ahead, and as little is made up for. */
+const burstMs = 20
 
 /** Paces one piece of work. `spent` is awaited after every few hundred KiB, and never overlaps. */
 export class WorkPace {
@@ -38,7 +38,7 @@ export class WorkPace {
     const nowMs = this.#clock.monotonicMs()
     this.#paidMs = Math.max(this.#paidMs, nowMs - burstMs) + bytes / this.#bytesPerMs
     const aheadMs = this.#paidMs - nowMs
-    if (aheadMs >= 1) await this.#sleep(aheadMs)
+    if (aheadMs >= burstMs) await this.#sleep(aheadMs)
     else if (bytes > 0 || nowMs - this.#sliceStartMs >= sliceMs) await nextTurn()
     else return
     this.#sliceStartMs = this.#clock.monotonicMs()

@@ -229,7 +229,7 @@ export class ScriptedTopic implements TopicState {
     return () => this.#followers.delete(callback)
   }
 
-  emitCorruption(partition: number, damage: Damage): void {
+  noteDamage(partition: number, damage: Damage): void {
     this.corruptions.push({ partition, damage })
   }
 
