@@ -311,14 +311,29 @@ export class StorageError extends LogError {
   }
 }
 
+/**
+ * Why nothing is appended for want of room: the file system had none (`no-space`), fewer than
+ * `diskReserveBytes` are free (`reserve`), or the log has `maxTotalBytes` and nothing of it may be
+ * deleted (`max-total-bytes`).
+ */
+export type DiskFullReason = 'no-space' | 'reserve' | 'max-total-bytes'
+
+const diskFullMessages: Readonly<Record<DiskFullReason, string>> = {
+  'no-space': 'no space left for',
+  reserve: 'too little space is left on the disk of',
+  'max-total-bytes': 'maxTotalBytes is reached, and nothing may be deleted, in',
+}
+
 /** There was no room on the disk; what was refused is not in the log. */
 export class DiskFullError extends LogError {
   readonly path: string
+  readonly reason: DiskFullReason
   readonly outcome: AppendOutcome = 'not-written'
 
-  constructor(path: string, cause?: unknown) {
-    super('DISK_FULL', `no space left for ${path}`, { cause })
+  constructor(path: string, cause?: unknown, reason: DiskFullReason = 'no-space') {
+    super('DISK_FULL', `${diskFullMessages[reason]} ${path}`, { cause })
     this.path = path
+    this.reason = reason
   }
 }
 

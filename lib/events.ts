@@ -35,7 +35,14 @@ export type LogEvent =
       readonly state: PartitionState
       readonly error?: Error | undefined
     } & OfPartition)
-  | { readonly type: 'stateChanged'; readonly state: 'ok' | 'low' | 'read-only' | 'closed' }
+  | {
+      readonly type: 'stateChanged'
+      readonly state: 'ok' | 'low' | 'read-only' | 'closed'
+      /** Why it is `low` or `read-only`. */
+      readonly reason?: 'disk-space' | 'max-total-bytes' | undefined
+      /** Free on the disk when the state changed for its sake. */
+      readonly freeBytes?: number | undefined
+    }
   | ({
       readonly type: 'corruption'
       readonly from: number

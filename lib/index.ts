@@ -7,6 +7,7 @@ export type { Clock, Timer } from './clock.ts'
 export type {
   AppendOutcome,
   CorruptReason,
+  DiskFullReason,
   LockHolder,
   LogErrorCode,
 } from './errors.ts'
@@ -59,11 +60,9 @@ export type {
   CleanupPolicy,
   CompressionType,
   ConfigSource,
-  DeletionReason,
   From,
   HeadersInput,
   Input,
-  KeptBecause,
   Log,
   LogDescription,
   LogRecord,

@@ -57,6 +57,10 @@ export interface ResolvedOpenOptions {
   readonly sweepIntervalMs: number
   readonly maxTotalBytes: number
   readonly quarantineBytes: number
+  /** Null when the default holds, which is smaller on a small file system. */
+  readonly diskLowBytes: number | null
+  readonly diskReserveBytes: number | null
+  readonly ballastBytes: number
   readonly onEvent: OpenOptions['onEvent'] | null
   readonly files: Files | null
   readonly clock: Clock | null
@@ -151,6 +155,9 @@ const openRules: { readonly [O in keyof Required<OpenOptions>]: Check } = {
   sweepIntervalMs: integer({ from: 1, orNoLimit: true }),
   maxTotalBytes: integer({ from: 1, orNoLimit: true }),
   quarantineBytes: integer({ from: 0, orNoLimit: true }),
+  diskLowBytes: integer({ from: 0 }),
+  diskReserveBytes: integer({ from: 0 }),
+  ballastBytes: integer({ from: 0, to: 1 << 30 }),
   onEvent: checkFunction,
   files: withMethods('open', 'syncDirectory', 'lock'),
   clock: withMethods('wallMs', 'monotonicMs', 'setTimer'),
@@ -183,6 +190,9 @@ export function resolveOpenOptions(options: OpenOptions | undefined): ResolvedOp
     sweepIntervalMs: given.sweepIntervalMs ?? 300_000,
     maxTotalBytes: given.maxTotalBytes ?? -1,
     quarantineBytes: noLimit(given.quarantineBytes ?? 64 * 1024 * 1024),
+    diskLowBytes: given.diskLowBytes ?? null,
+    diskReserveBytes: given.diskReserveBytes ?? null,
+    ballastBytes: given.ballastBytes ?? 1024 * 1024,
     onEvent: given.onEvent ?? null,
     files: given.files ?? null,
     clock: given.clock ?? null,

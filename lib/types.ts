@@ -93,28 +93,6 @@ export interface AppendProgress {
 /** How a topic gives up its past. */
 export type CleanupPolicy = 'delete' | 'compact' | 'compact,delete'
 
-/**
- * The rule by which a segment goes: below the log start, finished by all of `retainUntilConsumed`, past
- * `retentionBytes`, `retentionRecords` or `retentionMs`, or given up for the log's `maxTotalBytes`.
- */
-export type DeletionReason = 'log start' | 'consumed' | 'size' | 'records' | 'time' | 'total size'
-
-/**
- * Why a segment is kept. `within …` names the limit that it has not reached, where several are set the
- * one that tells when. `behind a kept segment`: an older one is kept, and a log has no holes.
- */
-export type KeptBecause =
-  | 'empty'
-  | 'not flushed'
-  | 'no retention set'
-  | 'compacted, not deleted'
-  | 'within time'
-  | 'within size'
-  | 'within records'
-  | 'behind a kept segment'
-  | 'partition failed'
-  | `held by group ${string}`
-
 /** Configuration of a topic, in Kafka's words. Absent keys fall back to the log's `topicDefaults`, then to the built-in default. */
 export interface TopicConfig {
   /** @default 'durable' */
@@ -222,6 +200,12 @@ export interface OpenOptions {
   readonly sweepIntervalMs?: number | undefined
   /** What all topics may take on the disk; beyond it the oldest segments of the topics go whose `cleanupPolicy` contains `delete`. -1: no limit. @default -1 */
   readonly maxTotalBytes?: number | undefined
+  /** Fewer free bytes on the disk make `log.state` `low`, which is a warning; 0: never. @default 1073741824 (1 GiB), and at most a sixteenth of the file system */
+  readonly diskLowBytes?: number | undefined
+  /** Fewer free bytes make `log.state` `read-only`: appends are refused with `DiskFullError` until there are a quarter more; 0: never. @default 67108864 (64 MiB), and at most a sixteenth of the file system */
+  readonly diskReserveBytes?: number | undefined
+  /** Size of the file `.ballast` that is given up when the disk is full, so that checkpoints and recovery have room; 0: none. At most a sixteenth of the file system. @default 1048576 (1 MiB) */
+  readonly ballastBytes?: number | undefined
   /** How many bytes of cut tails are kept in `.quarantined` files per partition. @default 67108864 (64 MiB) */
   readonly quarantineBytes?: number | undefined
   /** Hears events from the first moment, also those of opening itself. */
@@ -381,6 +365,7 @@ export interface Topic<K = Buffer, V = Buffer> {
 /** An open log directory. */
 export interface Log extends AsyncDisposable {
   readonly dir: string
+  /** `low`: the disk is filling up. `read-only`: appends are refused until there is room. Both end by themselves. */
   readonly state: 'ok' | 'low' | 'read-only' | 'closed'
   readonly recovery: RecoveryReport
   readonly lockKind: LockKind

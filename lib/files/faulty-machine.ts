@@ -14,7 +14,7 @@ export interface ProcessLife {
 }
 
 /** The disk space of a machine whose capacity is not limited. */
-const UNLIMITED_BYTES = 2 ** 40
+const UNLIMITED_BYTES = Number.MAX_SAFE_INTEGER
 
 /** How Node names the system call behind each operation. */
 const syscalls: Readonly<Record<FaultyOperation, string>> = {

@@ -20,7 +20,7 @@ export interface DirectoryEntry {
   readonly isDirectory: boolean
 }
 
-/** Free and total space of the file system that holds a path. */
+/** Free and total space of the file system that holds a path; both `Number.MAX_SAFE_INTEGER` where there is no limit. */
 export interface DiskSpace {
   readonly freeBytes: number
   readonly totalBytes: number

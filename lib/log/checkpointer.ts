@@ -14,6 +14,7 @@ import { join } from 'node:path'
 import type { Clock, Timer } from '../clock.ts'
 import type { Files } from '../files/files.ts'
 import { replaceFile } from '../storage/checkpoint-file.ts'
+import type { DiskRoom } from '../storage/disk-room.ts'
 import type { PartitionIdentity } from '../storage/environment.ts'
 import { formatOffsetCheckpoint } from '../storage/offset-checkpoints.ts'
 import { partitionDirName } from '../storage/topic-name.ts'
@@ -33,6 +34,9 @@ export interface CheckpointedPartition {
 /** How much may be flushed above the last checkpoint. */
 const dueBytes = 64 * 1024 * 1024
 const dueMs = 1000
+
+/** How long a write that failed is put off at most; the first time it is `dueMs`, then twice as long each time. */
+const maxRetryMs = 10_000
 
 /** Partitions that prepare for a checkpoint at the same time; each syncs a few small files. */
 const maxParallelPartitions = 2
@@ -57,7 +61,8 @@ export interface CheckpointerOptions {
   readonly files: Files
   readonly dir: string
   readonly clock: Clock
-  /** Hears of checkpoints that could not be written; the next one tries again. */
+  readonly room: DiskRoom
+  /** Hears of the first of a row of checkpoints that could not be written. */
   readonly onFailure: (error: Error) => void
 }
 
@@ -70,6 +75,9 @@ export class Checkpointer {
   #timer: Timer | null = null
   #bytesAbove = 0
   #isClosed = false
+  /** When a write that fails now is tried again. */
+  #retryMs = dueMs
+  #isFailing = false
   /** Ends with the last piece of work that was asked for. Never rejects. */
   #tail: Promise<unknown> = Promise.resolve()
   /** A write that was asked for and has not begun: later callers share it. */
@@ -105,7 +113,10 @@ export class Checkpointer {
   /** Starts a write that nobody waits for. */
   writeSoon(): void {
     if (this.#isClosed) return
-    this.write().catch((error: Error) => this.#options.onFailure(error))
+    this.write().catch((error: Error) => {
+      if (!this.#isFailing) this.#options.onFailure(error)
+      this.#isFailing = true
+    })
   }
 
   /** Resolves when a checkpoint that was taken after this call is durable. */
@@ -132,7 +143,7 @@ export class Checkpointer {
       entry.recoveryPoint = Math.min(entry.recoveryPoint, offset)
       entry.highWatermark = Math.min(entry.highWatermark, offset)
       entry.logStartOffset = Math.min(entry.logStartOffset, offset)
-      await this.#writeFiles()
+      await this.#options.room.insist(() => this.#writeFiles())
     })
   }
 
@@ -157,6 +168,24 @@ export class Checkpointer {
   }
 
   async #takeAndWrite(): Promise<void> {
+    try {
+      await this.#options.room.insist(() => this.#takeAll())
+      this.#retryMs = dueMs
+      this.#isFailing = false
+    } catch (error) {
+      this.#retryLater()
+      throw error
+    }
+  }
+
+  /** By time, whoever asked: a log to which nothing more is appended would never come here again. */
+  #retryLater(): void {
+    if (this.#isClosed) return
+    this.#timer ??= this.#options.clock.setTimer(this.#retryMs, () => this.writeSoon())
+    this.#retryMs = Math.min(2 * this.#retryMs, maxRetryMs)
+  }
+
+  async #takeAll(): Promise<void> {
     const failures: unknown[] = []
     await forEachBounded([...this.#entries.values()], maxParallelPartitions, async entry => {
       const offsets = offsetsOf(entry.partition, entry.ceiling)

@@ -4,6 +4,7 @@
  *
  *     .lock .lock.pid                        one writer
  *     .kafka_cleanshutdown                   only after a clean close
+ *     .ballast                               space to give up when the disk is full
  *     topics.catalog  visible.slots          ours
  *     recovery-point-offset-checkpoint  log-start-offset-checkpoint
  *     replication-offset-checkpoint          Kafka's text form
@@ -25,6 +26,7 @@ export const fileNames: {
   readonly catalog: string
   readonly slots: string
   readonly cleanMarker: string
+  readonly ballast: string
   readonly recoveryPoints: string
   readonly logStarts: string
   readonly highWatermarks: string
@@ -33,6 +35,7 @@ export const fileNames: {
   catalog: 'topics.catalog',
   slots: 'visible.slots',
   cleanMarker: '.kafka_cleanshutdown',
+  ballast: '.ballast',
   recoveryPoints: 'recovery-point-offset-checkpoint',
   logStarts: 'log-start-offset-checkpoint',
   highWatermarks: 'replication-offset-checkpoint',
@@ -47,6 +50,7 @@ const logFileNames = new Set([
   fileNames.catalog,
   fileNames.slots,
   fileNames.cleanMarker,
+  fileNames.ballast,
   fileNames.recoveryPoints,
   fileNames.logStarts,
   fileNames.highWatermarks,

@@ -2,6 +2,7 @@
 import type { ResolvedOpenOptions } from '../options.ts'
 import type { StorageEnvironment } from '../storage/environment.ts'
 import type { Checkpointer } from './checkpointer.ts'
+import type { DiskWatch } from './disk-watch.ts'
 import type { EventHub } from './event-hub.ts'
 import type { TopicCatalog } from './topic-catalog.ts'
 import type { VisibleSlots } from './visible-slots.ts'
@@ -13,6 +14,7 @@ export interface LogServices {
   readonly options: ResolvedOpenOptions
   readonly environment: StorageEnvironment
   readonly events: EventHub
+  readonly disk: DiskWatch
   readonly catalog: TopicCatalog
   readonly slots: VisibleSlots
   readonly checkpointer: Checkpointer

@@ -71,11 +71,14 @@ export class WritableLog implements Log {
     const { handles, budget } = options.services.environment
     handles.onPressure(() => this.#relievePressure())
     budget.onPressure(() => this.#relievePressure())
+    options.services.disk.onShut(error => {
+      for (const partition of this.#partitions()) partition.refuseWaiting(error)
+    })
     this.#scheduleSweep()
   }
 
   get state(): Log['state'] {
-    return this.#closing === null ? 'ok' : 'closed'
+    return this.#closing === null ? this.#services.disk.state : 'closed'
   }
 
   get lockKind(): LockKind {
@@ -282,6 +285,7 @@ export class WritableLog implements Log {
     }
     const isSound = await this.#finish(note).catch(note)
     if (isSound === true) await this.#markClean().catch(note)
+    await this.#services.disk.close()
     this.#services.slots.close()
     this.#services.environment.handles.forgetAll('')
     // Not before every operation has ended: a rename that is late would hit the next writer's files.
@@ -310,8 +314,9 @@ export class WritableLog implements Log {
   async #markClean(): Promise<void> {
     const { dir, environment } = this.#services
     const path = join(dir, fileNames.cleanMarker)
-    await storageWait(path, 'create', () =>
-      replaceFile(environment.files, path, cleanMarkerContent),
+    const { files, room } = environment
+    await room.insist(() =>
+      storageWait(path, 'create', () => replaceFile(files, path, cleanMarkerContent)),
     )
   }
 }

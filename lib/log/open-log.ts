@@ -11,6 +11,7 @@ import { type ResolvedOpenOptions, resolveOpenOptions } from '../options.ts'
 import { AppendBudget } from '../storage/append-budget.ts'
 import { ChunkPool } from '../storage/chunk-pool.ts'
 import { Counters } from '../storage/counters.ts'
+import { DiskRoom } from '../storage/disk-room.ts'
 import type { StorageEnvironment } from '../storage/environment.ts'
 import { FileHandles } from '../storage/file-handles.ts'
 import { FlushGate } from '../storage/flush-gate.ts'
@@ -26,6 +27,7 @@ import {
   storageCall,
   storageWait,
 } from './directory-layout.ts'
+import { DiskWatch } from './disk-watch.ts'
 import { EventHub } from './event-hub.ts'
 import { WritableLog } from './log.ts'
 import type { LogServices } from './log-services.ts'
@@ -97,6 +99,7 @@ function environmentOf(
     indexes: new IndexCache(indexCacheBytes),
     chunks: new ChunkPool(options.maxQueuedBytes),
     budget: new AppendBudget(options.maxQueuedBytes, options.maxUnflushedBytes),
+    room: new DiskRoom(files),
     flushGate: new FlushGate(options.maxParallelFlushes),
     turns: new TurnScheduler(),
     counters: new Counters(),
@@ -107,11 +110,23 @@ function environmentOf(
 }
 
 async function openForWriting(opening: Opening): Promise<Log> {
-  const { files, path, environment, options } = opening
+  const { files, path, environment, options, events } = opening
   await makeDirectories(files, path)
   // Before the lock, whose files must not be left in a directory that is somebody else's.
   listLogDirectory(files, path)
-  const lock = await acquireLock(files, path, { clock: environment.clock, options })
+  const disk = new DiskWatch({
+    files,
+    dir: path,
+    clock: environment.clock,
+    room: environment.room,
+    limits: options,
+    emit: event => events.emit(event),
+  })
+  environment.room.keepWith(disk)
+  // The ballast is there for a lock, too. It may be that of another writer, whom it does no harm to lose it.
+  const lock = await environment.room.insist(() =>
+    acquireLock(files, path, { clock: environment.clock, options }),
+  )
   try {
     const recovered = await recoverDirectory({
       environment,
@@ -120,8 +135,9 @@ async function openForWriting(opening: Opening): Promise<Log> {
       acks: options.acks,
       signal: options.signal,
     })
-    return await assemble(opening, recovered, lock)
+    return await assemble(opening, recovered, { lock, disk })
   } catch (error) {
+    await disk.close()
     environment.handles.forgetAll('')
     // The error that made opening fail is the one to report.
     await lock.release().catch(() => undefined)
@@ -208,7 +224,7 @@ function pause(clock: Clock, delayMs: number, signal: AbortSignal | null): Promi
 async function assemble(
   opening: Opening,
   recovered: RecoveredDirectory,
-  lock: DirectoryLock,
+  held: { readonly lock: DirectoryLock; readonly disk: DiskWatch },
 ): Promise<Log> {
   const { files, path, environment, options, events } = opening
   const backgroundFailed = (what: string) => (error: Error) =>
@@ -226,12 +242,14 @@ async function assemble(
     }
   }
   const slotsPath = join(path, fileNames.slots)
-  const slots = storageCall(slotsPath, 'write', () =>
-    VisibleSlots.open(files, slotsPath, {
-      generation: recovered.slotGeneration,
-      partitions: owned,
-      onFailure: backgroundFailed('writing a slot for read-only processes'),
-    }),
+  const slots = await environment.room.insist(async () =>
+    storageCall(slotsPath, 'write', () =>
+      VisibleSlots.open(files, slotsPath, {
+        generation: recovered.slotGeneration,
+        partitions: owned,
+        onFailure: backgroundFailed('writing a slot for read-only processes'),
+      }),
+    ),
   )
   try {
     const services: LogServices = {
@@ -239,12 +257,14 @@ async function assemble(
       options,
       environment,
       events,
+      disk: held.disk,
       catalog: new TopicCatalog(files, join(path, fileNames.catalog), recovered.catalog),
       slots,
       checkpointer: new Checkpointer({
         files,
         dir: path,
         clock: environment.clock,
+        room: environment.room,
         onFailure: backgroundFailed('writing the checkpoints'),
       }),
     }
@@ -255,6 +275,8 @@ async function assemble(
       changes.add(open)
     }
     await services.checkpointer.write()
+    // Behind everything that may need the ballast of the last session, and before the first append.
+    await held.disk.start()
     options.signal?.throwIfAborted()
     reportRecovery(events, recovered)
     // Only now: with the checkpoints written no line of a deleted topic is left.
@@ -263,7 +285,7 @@ async function assemble(
       name: opening.name,
       services,
       changes,
-      lock,
+      lock: held.lock,
       recovery: recovered.report,
     })
   } catch (error) {

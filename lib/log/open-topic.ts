@@ -200,6 +200,7 @@ export class PartitionNotices implements PartitionListener {
 
   diskFull(error: Error): void {
     this.#services.events.emit({ type: 'diskFull', error, ...this.#identity })
+    void this.#services.disk.look()
   }
 
   corruption(damage: Damage): void {

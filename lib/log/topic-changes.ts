@@ -7,6 +7,7 @@ import { join } from 'node:path'
 
 import {
   ClosedError,
+  DiskFullError,
   StorageError,
   TopicExistsError,
   UnknownTopicOrPartitionError,
@@ -17,10 +18,11 @@ import {
   checkTopicConfigChanges,
   topicConfigKeys,
 } from '../options.ts'
+import { isDiskFull } from '../storage/file-io.ts'
 import { FlushGate } from '../storage/flush-gate.ts'
 import { newTopicId } from '../storage/partition-metadata.ts'
 import { recoverPartition } from '../storage/recover-partition.ts'
-import { checkTopicName, partitionDirName } from '../storage/topic-name.ts'
+import { checkTopicName, isInternalTopic, partitionDirName } from '../storage/topic-name.ts'
 import type { TopicConfig } from '../types.ts'
 import {
   asStorageError,
@@ -114,6 +116,7 @@ export class TopicChanges implements TopicOwner {
    *
    * @throws {InvalidTopicError} when the name cannot be a topic's
    * @throws {TopicExistsError} when there is one of that name, or of one that collides with it
+   * @throws {DiskFullError} when there is no room; nothing of it is left then
    * @throws {StorageError} when the file system fails; the topic does not exist then
    */
   create(topic: NewTopic): Promise<OpenTopic> {
@@ -177,6 +180,7 @@ export class TopicChanges implements TopicOwner {
     change: (catalog: Catalog) => Catalog,
   ): Promise<void> {
     const { slots, catalog, dir } = this.#services
+    await this.#assertRoom(topic)
     await new Promise<void>(resolve => this.#creations.enter(resolve))
     const made: AttachablePartition[] = []
     try {
@@ -185,18 +189,28 @@ export class TopicChanges implements TopicOwner {
       }
     } catch (error) {
       await this.#unmake(topic, range)
-      throw asStorageError(error, partitionPath(dir, topic.name, range.from + made.length), 'mkdir')
+      const path = partitionPath(dir, topic.name, range.from + made.length)
+      throw creationFailure(error, path)
     } finally {
       this.#creations.leave()
     }
     try {
       await catalog.commit(change)
     } catch (error) {
-      if (!catalog.isUncertain) await this.#unmake(topic, range)
-      throw error
+      if (catalog.isUncertain) throw error
+      await this.#unmake(topic, range)
+      throw creationFailure(error, dir)
     }
     for (const { log } of made) slots.add(topic.id, log.identity.partition, log)
     topic.attach(made)
+  }
+
+  /** A topic of a user takes no space that is kept back from appends. */
+  async #assertRoom(topic: OpenTopic): Promise<void> {
+    const { room } = this.#services.environment
+    if (!room.isShut || isInternalTopic(topic.name)) return
+    const refusal = await room.ask({ dir: this.#services.dir, isInternal: false })
+    if (refusal !== null) throw refusal
   }
 
   async #makePartition(topic: OpenTopic, partition: number): Promise<AttachablePartition> {
@@ -237,7 +251,9 @@ export class TopicChanges implements TopicOwner {
       const name = partitionDirName(topic.name, partition)
       try {
         const found = inspectPartitionDirectory(environment.files, dir, name)
-        if (found === null || found.topicId !== topic.id || found.holdsData) continue
+        // Without an id it is of this creation as well: what was there before it has one, or data.
+        const isOurs = found !== null && (found.topicId === topic.id || found.topicId === null)
+        if (!isOurs || found.holdsData) continue
         await removeEmptyPartition(environment.files, join(dir, name))
       } catch {
         // The failure that led here is the one to report.
@@ -250,7 +266,7 @@ export class TopicChanges implements TopicOwner {
     const topic = this.#topics.get(name)
     if (topic === undefined) throw new UnknownTopicOrPartitionError(name)
     try {
-      await catalog.commit(current => withDeleting(current, name))
+      await this.#commitAnyway(current => withDeleting(current, name))
     } catch (error) {
       // A crash may show the topic as deleted: nothing more may be acknowledged for it.
       if (catalog.isUncertain)
@@ -277,12 +293,12 @@ export class TopicChanges implements TopicOwner {
   }
 
   async #remove(topic: DeletingTopic): Promise<void> {
-    const { environment, dir, catalog, events } = this.#services
+    const { environment, dir, events } = this.#services
     if (this.#stop.signal.aborted) return
     try {
       const at = { topicId: topic.id, signal: this.#stop.signal }
       if (!(await removeSetAside(environment.files, dir, at))) return
-      await catalog.commit(current => withoutDeleting(current, topic.id))
+      await this.#commitAnyway(current => withoutDeleting(current, topic.id))
     } catch (error) {
       // The catalog's line stays, so the next open goes on with it.
       const what = `removing the files of the deleted topic ${topic.name}`
@@ -295,7 +311,7 @@ export class TopicChanges implements TopicOwner {
     checkTopicConfigChanges(changes)
     const keys = topicConfigKeys.filter(key => changes[key] !== undefined)
     if (keys.length === 0) return
-    await this.#services.catalog.commit(current =>
+    await this.#commitAnyway(current =>
       changedTopic(current, topic, known => ({
         ...known,
         config: changedTopicConfig(known.config, changes),
@@ -320,6 +336,12 @@ export class TopicChanges implements TopicOwner {
     )
     const event = { type: 'partitionsAdded', topic: topic.name, partitions: total } as const
     this.#services.events.emit(event)
+  }
+
+  /** Commits what helps when the disk is full, or must not wait until it is not. */
+  #commitAnyway(change: (catalog: Catalog) => Catalog): Promise<void> {
+    const { catalog, environment } = this.#services
+    return environment.room.insist(() => catalog.commit(change))
   }
 
   /** One thing at a time under names that collide. */
@@ -348,6 +370,12 @@ export class TopicChanges implements TopicOwner {
     work.then(forget, forget)
     return work
   }
+}
+
+/** For want of room the creation is refused as an append is; nothing of it is left. */
+function creationFailure(error: unknown, path: string): unknown {
+  if (!isDiskFull(error)) return asStorageError(error, path, 'mkdir')
+  return error instanceof DiskFullError ? error : new DiskFullError(path, error)
 }
 
 // As `collidesWith` compares; here it must be a key, for a log may have thousands of topics.

@@ -4,13 +4,13 @@
  * waits in the line and is accepted when it has its turn there. What accepted or waiting appends
  * become when the log cannot keep them is decided here as well.
  */
-import { ClosedError, DiskFullError, OffsetMismatchError, StorageError } from '../errors.ts'
+import { ClosedError, type DiskFullError, OffsetMismatchError, StorageError } from '../errors.ts'
 import { batchHeaderBytes } from '../record/batch-format.ts'
 import { recordSizeBound } from '../record/batch-writer.ts'
 import type { Acks, AppendResult, RecordInput } from '../types.ts'
 import { type Appended, type PendingResult, rejectResult } from './ack-queue.ts'
 import type { Acknowledgements } from './acknowledgements.ts'
-import { AppendFailures, isCallersOwn } from './append-failures.ts'
+import { AppendFailures, type FlushReport, isCallersOwn } from './append-failures.ts'
 import { AppendLine, type LineEntry, type LineHost } from './append-line.ts'
 import { checkProducer, noteProducer } from './append-producer.ts'
 import type { AppendRequest, ProducerIdentity } from './append-request.ts'
@@ -37,6 +37,8 @@ export class AppendAcceptor implements LineHost, TurnMember {
   config: PartitionConfig
   readonly #environment: StorageEnvironment
   readonly #dir: string
+  /** A topic of the log's own goes on when the others are refused. */
+  readonly #isInternal: boolean
   readonly #acks: Acknowledgements
   readonly #failures = new AppendFailures()
   #pipeline: WritePipeline
@@ -57,6 +59,7 @@ export class AppendAcceptor implements LineHost, TurnMember {
     environment: StorageEnvironment,
     of: {
       readonly dir: string
+      readonly isInternal: boolean
       readonly config: PartitionConfig
       readonly acks: Acknowledgements
       readonly into: AcceptedInto
@@ -64,6 +67,7 @@ export class AppendAcceptor implements LineHost, TurnMember {
   ) {
     this.#environment = environment
     this.#dir = of.dir
+    this.#isInternal = of.isInternal
     this.config = of.config
     this.#acks = of.acks
     this.#pipeline = of.into.pipeline
@@ -76,7 +80,7 @@ export class AppendAcceptor implements LineHost, TurnMember {
   }
 
   get isHeld(): boolean {
-    return this.#pipeline.isDiskFull
+    return this.#pipeline.isDiskFull || (this.#environment.room.isShut && !this.#isInternal)
   }
 
   /** See `PartitionLog.append`. */
@@ -98,12 +102,13 @@ export class AppendAcceptor implements LineHost, TurnMember {
   }
 
   /** Flushes everything accepted or waiting now. Resolves with what the flush has to report. */
-  async flush(): Promise<Error | null> {
+  async flush(): Promise<FlushReport> {
     const report = this.#failures.flushStarted()
     this.#line?.sealOpen()
     await this.#line?.whenPassed()
     await this.#pipeline.flushUpTo(this.#pipeline.offsets.logEndOffset)
-    return this.#failures.flushEnded(report)
+    this.#failures.flushEnded(report)
+    return report
   }
 
   /** Completes the batches that are kept open for company. */
@@ -158,6 +163,11 @@ export class AppendAcceptor implements LineHost, TurnMember {
     this.#producers.rollback(writtenOffset)
     for (const call of this.#acks.takeAbove(writtenOffset)) this.noteRejection(call, error)
     this.#line?.rejectAll(error)
+  }
+
+  /** There is too little room on the disk: what waits is refused. What was accepted is written still. */
+  refuseWaiting(error: DiskFullError): void {
+    if (!this.#isInternal) this.#line?.rejectAll(error)
   }
 
   /** Nothing more will be written; what was submitted below `submittedOffset` may be on disk or not. */
@@ -270,7 +280,7 @@ export class AppendAcceptor implements LineHost, TurnMember {
 
   #mustWait(boundBytes: number): boolean {
     const { budget } = this.#environment
-    if (this.config.compressionType !== 'none' || this.#pipeline.isDiskFull) return true
+    if (this.config.compressionType !== 'none' || this.isHeld) return true
     if (budget.isAnyoneWaiting || (this.#line !== null && !this.#line.isEmpty)) return true
     return !budget.hasRoom(batchHeaderBytes + boundBytes)
   }
@@ -282,7 +292,7 @@ export class AppendAcceptor implements LineHost, TurnMember {
     this.#line ??= new AppendLine(this.#environment, this)
     const promise = this.#line.join(records, at)
     this.scheduleTurn()
-    if (this.#pipeline.isDiskFull) this.#askForSpace()
+    if (this.isHeld) this.#askForSpace()
     this.#line.admitWaiting()
     return promise
   }
@@ -368,15 +378,19 @@ export class AppendAcceptor implements LineHost, TurnMember {
 
   /** What waits for room on the disk is accepted or refused by the answer. */
   #askForSpace(): void {
-    this.#spaceProbe ??= new SpaceProbe(this.#environment.files, this.#dir, {
+    const request = { dir: this.#dir, isInternal: this.#isInternal }
+    this.#spaceProbe ??= new SpaceProbe(this.#environment.room, request, {
       whenQuiet: () => this.#pipeline.whenQuiet(),
-      spaceProbed: (hasSpace, cause) => {
-        if (hasSpace) this.#pipeline.spaceIsBack()
-        if (hasSpace) this.#line?.admitWaiting()
-        else this.#line?.rejectAll(new DiskFullError(this.#dir, cause))
+      spaceProbed: refusal => {
+        if (refusal !== null) {
+          this.#line?.rejectAll(refusal)
+          return
+        }
+        this.#pipeline.spaceIsBack()
+        this.#line?.admitWaiting()
       },
     })
-    this.#spaceProbe.ask()
+    void this.#spaceProbe.ask()
   }
 
   #noteLost(error: Error): void {

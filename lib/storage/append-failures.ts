@@ -9,7 +9,10 @@ import { type PendingResult, rejectResult } from './ack-queue.ts'
 
 /** What one call of `flush()` will report. */
 export interface FlushReport {
+  /** The first failure of an append, accepted or not. */
   first: Error | null
+  /** The first failure that took accepted records away. */
+  lost: Error | null
 }
 
 /** Refusals for what the caller asked, or a condition that the caller set; a flush reports what the log met. */
@@ -24,6 +27,7 @@ export function isCallersOwn(error: Error): boolean {
 /** Failures since the last flush, of one partition. */
 export class AppendFailures {
   #first: Error | null = null
+  #lost: Error | null = null
   /** Of the flushes that have not ended: a failure that lies in several is reported by each. */
   readonly #open = new Set<FlushReport>()
   /** Rejected in the present turn: their promises may still be claimed by a flush called in it. */
@@ -37,20 +41,21 @@ export class AppendFailures {
 
   /** Notes an append that failed with `error`. */
   note(error: Error, promise: Promise<AppendResult>): void {
-    this.noteLost(error)
+    this.#noteFirst(error)
     if (this.#open.size > 0) claim(promise)
     else this.#unclaimed.push(promise)
   }
 
   /** Notes that accepted records were lost to `error`, whether or not somebody waits for them. */
   noteLost(error: Error): void {
-    this.#first ??= error
-    for (const report of this.#open) report.first ??= error
+    this.#noteFirst(error)
+    this.#lost ??= error
+    for (const report of this.#open) report.lost ??= error
   }
 
   /** A flush was called: it will report what has failed since the last one, and fails until it ends. */
   flushStarted(): FlushReport {
-    const report = { first: this.#first }
+    const report = { first: this.#first, lost: this.#lost }
     this.#open.add(report)
     for (const promise of this.#unclaimed) claim(promise)
     this.#unclaimed = []
@@ -61,7 +66,13 @@ export class AppendFailures {
   flushEnded(report: FlushReport): Error | null {
     this.#open.delete(report)
     this.#first = null
+    this.#lost = null
     return report.first
+  }
+
+  #noteFirst(error: Error): void {
+    this.#first ??= error
+    for (const report of this.#open) report.first ??= error
   }
 
   /** The turn is over: what was not claimed is the caller's own. */

@@ -5,6 +5,7 @@ import type { Acks, CompressionType, PartitionState } from '../types.ts'
 import type { AppendBudget } from './append-budget.ts'
 import type { ChunkPool } from './chunk-pool.ts'
 import type { Counters } from './counters.ts'
+import type { DiskRoom } from './disk-room.ts'
 import type { FileHandles } from './file-handles.ts'
 import type { FlushGate } from './flush-gate.ts'
 import type { IndexCache } from './index-cache.ts'
@@ -20,6 +21,7 @@ export interface StorageEnvironment {
   readonly indexes: IndexCache
   readonly chunks: ChunkPool
   readonly budget: AppendBudget
+  readonly room: DiskRoom
   readonly flushGate: FlushGate
   readonly turns: TurnScheduler
   readonly counters: Counters

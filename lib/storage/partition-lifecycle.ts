@@ -5,7 +5,7 @@
  */
 import assert from 'node:assert/strict'
 
-import { ClosedError, QueueFullError, StorageError } from '../errors.ts'
+import { ClosedError, StorageError } from '../errors.ts'
 import type { AppendAcceptor } from './append-acceptor.ts'
 import type { PartitionIdentity, PartitionListener, StorageEnvironment } from './environment.ts'
 import type { HighWatermarkWaiters } from './high-watermark-waiters.ts'
@@ -119,9 +119,9 @@ export class PartitionLifecycle {
 
   async #close(): Promise<void> {
     await this.#changing
-    let failure = await this.#appends.flush()
-    // What was never accepted is not lost by closing.
-    if (failure instanceof QueueFullError) failure = null
+    const { first, lost } = await this.#appends.flush()
+    // What was never accepted, for want of room, is not lost by closing.
+    let failure = lost ?? (first instanceof StorageError ? first : null)
     const { pipeline, dir } = this.#host
     const isSound = pipeline.failure === null && !this.#isAbandoned
     this.#isOver = true
@@ -131,9 +131,11 @@ export class PartitionLifecycle {
     // A partition that was clean and stayed as it was has everything on disk already.
     if (isSound && this.#cleanEnd !== this.#host.logEndOffset) {
       try {
-        await pipeline.finishEpoch()
-        await pipeline.segments.finish()
-        await this.#host.saveProducers()
+        await this.#environment.room.insist(async () => {
+          await pipeline.finishEpoch()
+          await pipeline.segments.finish()
+          await this.#host.saveProducers()
+        })
       } catch (error) {
         failure ??= new StorageError(dir, 'close', error)
       }
@@ -164,8 +166,8 @@ export class PartitionLifecycle {
     assert(offset >= logStartOffset && offset <= logEndOffset)
     // Above its recovery point a failed partition does not know what it holds.
     if (pipeline.failure !== null) throw pipeline.failure
-    const failure = await this.#appends.flush()
-    if (failure !== null) throw failure
+    const { first } = await this.#appends.flush()
+    if (first !== null) throw first
     await this.#stop(new ClosedError(`partition ${identity.topic}-${identity.partition}`))
     try {
       const cut = await this.#reader.boundaryAt(offset)

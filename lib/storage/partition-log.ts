@@ -26,6 +26,7 @@ import type { ChunkRequest, LogChunk, ReadablePartition } from './readable.ts'
 import type { RecoveredPartition } from './recover-partition.ts'
 import { SegmentReader } from './segment-reader.ts'
 import { SegmentSet } from './segment-set.ts'
+import { isInternalTopic } from './topic-name.ts'
 import type { VerifiablePartition, VerifiableSegment } from './verify-partition.ts'
 import { type PipelineHost, WritePipeline } from './write-pipeline.ts'
 
@@ -75,6 +76,7 @@ export class PartitionLog
     })
     this.#appends = new AppendAcceptor(environment, {
       dir: this.dir,
+      isInternal: isInternalTopic(this.identity.topic),
       config: options.config,
       acks: this.#acks,
       into: { pipeline: this.#pipeline, producers: this.#producers },
@@ -194,8 +196,8 @@ export class PartitionLog
 
   /** Flushes everything appended before the call. Rejects with the first failure since the last flush. */
   async flush(): Promise<void> {
-    const failure = await this.#appends.flush()
-    if (failure !== null) throw failure
+    const { first } = await this.#appends.flush()
+    if (first !== null) throw first
   }
 
   /** Starts a flush under any policy, without waiting for it. */
@@ -220,6 +222,11 @@ export class PartitionLog
       endPosition,
       hasIndexFiles: indexes === null,
     }))
+  }
+
+  /** There is too little room on the disk: appends that are not accepted yet are refused. */
+  refuseWaiting(error: DiskFullError): void {
+    this.#appends.refuseWaiting(error)
   }
 
   /** Rolls an idle active segment that is older than `segmentMs`. */

@@ -35,7 +35,7 @@ export type { RecoveredPartition, RecoverOptions } from './recovered-partition.t
  */
 export async function recoverPartition(options: RecoverOptions): Promise<RecoveredPartition> {
   try {
-    return await recover(options)
+    return await options.environment.room.insist(() => recover(options))
   } catch (error) {
     if (error instanceof StorageError || !isErrno(error)) throw error
     throw new StorageError(error.path ?? options.dir, error.syscall ?? 'recover', error)

@@ -7,6 +7,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 
+import { DiskFullError } from '../errors.ts'
 import type { OpenFile } from '../files/files.ts'
 import type { WriteRegion } from './batch-accumulator.ts'
 import { replaceFile } from './checkpoint-file.ts'
@@ -284,11 +285,13 @@ export class SegmentSet {
   #finish(segment: SealedSegment, isNew: boolean): void {
     this.#finishing = this.#finishing.then(async () => {
       try {
-        if (segment.pendingIndexes !== null)
-          await this.#writeIndexFiles(segment.baseOffset, segment.pendingIndexes)
-        segment.pendingIndexes = null
-        this.#readable = null
-        await this.#writeManifest(null)
+        await this.#environment.room.insist(async () => {
+          if (segment.pendingIndexes !== null)
+            await this.#writeIndexFiles(segment.baseOffset, segment.pendingIndexes)
+          segment.pendingIndexes = null
+          this.#readable = null
+          await this.#writeManifest(null)
+        })
         if (isNew) this.#listener.segmentSealed(segment)
       } catch (error) {
         this.#listener.backgroundFailed(`finishing segment ${segment.baseOffset}`, error as Error)
@@ -306,8 +309,9 @@ export class SegmentSet {
     ] as const) {
       const file = this.#openSideFile(baseOffset, suffix)
       try {
+        // A disk that takes a part of it has no room for the rest.
         if (bytes.length > 0 && (await file.write(bytes, 0)) !== bytes.length)
-          throw new Error('short write')
+          throw new DiskFullError(file.path)
         file.truncate(bytes.length)
         await file.syncData()
       } finally {

@@ -1,42 +1,35 @@
-/** After a full disk: whether there is room again. */
-import type { Files } from '../files/files.ts'
-
-/** Free bytes from which a full disk counts as having room again. */
-const minFreeBytes = 64 << 10
+/** Where appends are held for want of room: whether there is room again. */
+import type { DiskFullError } from '../errors.ts'
+import type { DiskRoom, RoomRequest } from './disk-room.ts'
 
 /** What a probe tells its answer to. */
 export interface SpaceProbeHost {
-  /** Resolves when what the failed write left is cut: nothing goes behind it. */
+  /** Resolves when what a failed write left is cut: nothing goes behind it. */
   whenQuiet(): Promise<void>
-  /** `cause`: why the file system could not say. */
-  spaceProbed(hasSpace: boolean, cause?: Error): void
+  /** `refusal`: what waits is refused with; null when there is room. */
+  spaceProbed(refusal: DiskFullError | null): void
 }
 
 /** Asks for one partition, one question at a time. */
 export class SpaceProbe {
-  readonly #files: Files
-  readonly #dir: string
+  readonly #room: DiskRoom
+  readonly #request: RoomRequest
   readonly #host: SpaceProbeHost
   #isAsking = false
 
-  constructor(files: Files, dir: string, host: SpaceProbeHost) {
-    this.#files = files
-    this.#dir = dir
+  constructor(room: DiskRoom, request: RoomRequest, host: SpaceProbeHost) {
+    this.#room = room
+    this.#request = request
     this.#host = host
   }
 
   /** Does nothing while an answer is outstanding. */
-  ask(): void {
+  async ask(): Promise<void> {
     if (this.#isAsking) return
     this.#isAsking = true
-    this.#files.freeSpace(this.#dir).then(
-      space => this.#host.whenQuiet().then(() => this.#answer(space.freeBytes >= minFreeBytes)),
-      (error: Error) => this.#answer(false, error),
-    )
-  }
-
-  #answer(hasSpace: boolean, cause?: Error): void {
+    const refusal = await this.#room.ask(this.#request)
+    if (refusal === null) await this.#host.whenQuiet()
     this.#isAsking = false
-    this.#host.spaceProbed(hasSpace, cause)
+    this.#host.spaceProbed(refusal)
   }
 }

@@ -57,6 +57,14 @@ function collisionForm(name: string): string {
   return name.toLowerCase().replaceAll('.', '_')
 }
 
+/**
+ * Whether a topic is one that the log, and not its user, writes to: as in Kafka, its name begins with
+ * two underscores.
+ */
+export function isInternalTopic(name: string): boolean {
+  return name.startsWith('__')
+}
+
 /** The name of a partition's directory. */
 export function partitionDirName(topic: string, partition: number): string {
   assert.ok(Number.isSafeInteger(partition), 'a partition is an integer')

@@ -260,6 +260,7 @@ export class WritePipeline {
       }
     }
     budget.wrote(region.sizeBytes)
+    this.#environment.room.wrote(region.sizeBytes)
     return true
   }
 

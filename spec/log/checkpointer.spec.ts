@@ -11,6 +11,7 @@ import {
   Checkpointer,
   type CheckpointHandle,
 } from '../../lib/log/checkpointer.ts'
+import { DiskRoom } from '../../lib/storage/disk-room.ts'
 import { parseOffsetCheckpoint } from '../../lib/storage/offset-checkpoints.ts'
 import { type ManualClock, manualClock, memoryFiles } from '../../lib/testing/index.ts'
 import { type HeldFiles, heldFiles } from '../support/held-files.ts'
@@ -52,6 +53,7 @@ class TestPartition implements CheckpointedPartition {
 interface TestCheckpointer {
   readonly files: HeldFiles
   readonly clock: ManualClock
+  readonly room: DiskRoom
   readonly checkpointer: Checkpointer
   readonly failures: Error[]
   /** Names of the files in the order in which they were replaced. */
@@ -70,12 +72,13 @@ function testCheckpointer(files: HeldFiles = newFiles()): TestCheckpointer {
     replaced.push(to.slice(dir.length + 1))
   }
   const onFailure = (error: Error): void => void failures.push(error)
-  const checkpointer = new Checkpointer({ files, dir, clock, onFailure })
+  const room = new DiskRoom(files)
+  const checkpointer = new Checkpointer({ files, dir, clock, room, onFailure })
   const add = (id = 0): { partition: TestPartition; handle: CheckpointHandle } => {
     const partition = new TestPartition(id, 10)
     return { partition, handle: checkpointer.add(partition) }
   }
-  return { files, clock, checkpointer, failures, replaced, add }
+  return { files, clock, room, checkpointer, failures, replaced, add }
 }
 
 function newFiles(): HeldFiles {
@@ -302,6 +305,42 @@ describe('Checkpointer, never ahead of a partition', () => {
     handle.flushed(1)
     clock.advance(1000)
     await idle()
+    assert.deepEqual(linesOf(files), { 'orders-0': 20 })
+  })
+
+  it('a write fails and nothing more is flushed -> tried again after 1, 2, 4 and then each 10 seconds, told once', async () => {
+    const { files, clock, failures, add } = testCheckpointer()
+    const { partition, handle } = add()
+    partition.reach(20)
+    partition.prepare = () => Promise.reject(diskError())
+    handle.flushed(1)
+    const triedAt: number[] = []
+    for (let second = 1; second <= 38; second++) {
+      const before = partition.preparations
+      clock.advance(1000)
+      await idle()
+      if (partition.preparations > before) triedAt.push(second)
+    }
+    assert.deepEqual(triedAt, [1, 2, 4, 8, 16, 26, 36])
+    assert.equal(failures.length, 1)
+    partition.prepare = () => Promise.resolve()
+    clock.advance(10_000)
+    await idle()
+    assert.deepEqual(linesOf(files), { 'orders-0': 20 })
+  })
+
+  it('the disk is full -> what is kept for that is given up, and the write succeeds', async () => {
+    const { files, room, checkpointer, add } = testCheckpointer()
+    const { partition } = add()
+    partition.prepare = () =>
+      Promise.reject(Object.assign(new Error('ENOSPC'), { code: 'ENOSPC', syscall: 'write' }))
+    const release = async (): Promise<boolean> => {
+      partition.prepare = () => Promise.resolve()
+      return true
+    }
+    room.keepWith({ ask: async () => null, release, wrote: () => {} })
+    partition.reach(20)
+    await checkpointer.write()
     assert.deepEqual(linesOf(files), { 'orders-0': 20 })
   })
 

@@ -6,6 +6,7 @@ import { AppendBudget } from '../../lib/storage/append-budget.ts'
 import type { AppendRequest } from '../../lib/storage/append-request.ts'
 import { ChunkPool } from '../../lib/storage/chunk-pool.ts'
 import { Counters } from '../../lib/storage/counters.ts'
+import { DiskRoom } from '../../lib/storage/disk-room.ts'
 import type { Damage, PartitionConfig, StorageEnvironment } from '../../lib/storage/environment.ts'
 import { FileHandles } from '../../lib/storage/file-handles.ts'
 import { FlushGate } from '../../lib/storage/flush-gate.ts'
@@ -80,6 +81,7 @@ export async function openPartition(options: TestPartitionOptions = {}): Promise
       options.maxQueuedBytes ?? 16 << 20,
       options.maxUnflushedBytes ?? 128 << 20,
     ),
+    room: new DiskRoom(files),
     flushGate: new FlushGate(2),
     turns: new TurnScheduler(),
     counters: new Counters(),
