@@ -93,6 +93,28 @@ export interface AppendProgress {
 /** How a topic gives up its past. */
 export type CleanupPolicy = 'delete' | 'compact' | 'compact,delete'
 
+/**
+ * The rule by which a segment goes: below the log start, finished by all of `retainUntilConsumed`, past
+ * `retentionBytes`, `retentionRecords` or `retentionMs`, or given up for the log's `maxTotalBytes`.
+ */
+export type DeletionReason = 'log start' | 'consumed' | 'size' | 'records' | 'time' | 'total size'
+
+/**
+ * Why a segment is kept. `within …` names the limit that it has not reached, where several are set the
+ * one that tells when. `behind a kept segment`: an older one is kept, and a log has no holes.
+ */
+export type KeptBecause =
+  | 'empty'
+  | 'not flushed'
+  | 'no retention set'
+  | 'compacted, not deleted'
+  | 'within time'
+  | 'within size'
+  | 'within records'
+  | 'behind a kept segment'
+  | 'partition failed'
+  | `held by group ${string}`
+
 /** Configuration of a topic, in Kafka's words. Absent keys fall back to the log's `topicDefaults`, then to the built-in default. */
 export interface TopicConfig {
   /** @default 'durable' */
