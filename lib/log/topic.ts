@@ -3,6 +3,7 @@
 import { checkFunction } from '../checks.ts'
 import { UnknownTopicOrPartitionError } from '../errors.ts'
 import { recordSizeBound } from '../record/batch-writer.ts'
+import { allAppends } from '../storage/append-failures.ts'
 import type {
   AppendOptions,
   AppendProgress,
@@ -211,11 +212,11 @@ export class TopicHandle<K = Buffer, V = Buffer> implements Topic<K, V> {
         const partition: unknown = (record as PlainRecord | null | undefined)?.partition
         if (partition !== undefined) checkPartition(this.#state.name, partition, 1)
       }
-      return this.#partitionLog(0).append(plain, request).then(inArray)
+      return allAppends([this.#partitionLog(0).append(plain, request)])
     }
     const groups = this.#group(plain)
     const partitions = [...groups.keys()].sort((a, b) => a - b)
-    return allSettled(
+    return allAppends(
       partitions.map(partition =>
         this.#partitionLog(partition).append(groups.get(partition) ?? [], request),
       ),
@@ -257,19 +258,4 @@ export class TopicHandle<K = Buffer, V = Buffer> implements Topic<K, V> {
       followsTopic: true,
     })
   }
-}
-
-function inArray(result: AppendResult): readonly AppendResult[] {
-  return [result]
-}
-
-/** All results, in order, or the first failure after every append has settled. */
-async function allSettled(
-  appends: readonly Promise<AppendResult>[],
-): Promise<readonly AppendResult[]> {
-  const outcomes = await Promise.allSettled(appends)
-  return outcomes.map(outcome => {
-    if (outcome.status === 'rejected') throw outcome.reason
-    return outcome.value
-  })
 }

@@ -81,6 +81,34 @@ export class AppendFailures {
   }
 }
 
+const claimed = new WeakSet<Promise<unknown>>()
+
 function claim(promise: Promise<AppendResult>): void {
+  claimed.add(promise)
   promise.catch(() => {})
+}
+
+/**
+ * The promise of several appends: all results, in order, or the first failure after every one of them
+ * has settled. What a flush reports of an append it reports of this promise as well.
+ */
+export function allAppends(
+  appends: readonly Promise<AppendResult>[],
+): Promise<readonly AppendResult[]> {
+  const all = new Promise<readonly AppendResult[]>((resolve, reject) => {
+    void Promise.allSettled(appends).then(outcomes => {
+      const results: AppendResult[] = []
+      for (const outcome of outcomes) {
+        if (outcome.status === 'fulfilled') {
+          results.push(outcome.value)
+          continue
+        }
+        if (appends.some(append => claimed.has(append))) all.catch(() => {})
+        reject(outcome.reason)
+        return
+      }
+      resolve(results)
+    })
+  })
+  return all
 }

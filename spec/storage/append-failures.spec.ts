@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 
 import { pendingResult } from '../../lib/storage/ack-queue.ts'
-import { AppendFailures } from '../../lib/storage/append-failures.ts'
+import { AppendFailures, allAppends } from '../../lib/storage/append-failures.ts'
 
 /** Runs, and returns the rejections that nobody had handled when some turns were over. */
 async function unhandled(run: () => void): Promise<unknown[]> {
@@ -95,6 +95,27 @@ describe('AppendFailures, whose rejections are handled', () => {
     })
     assert.deepEqual(reasons, [first])
     assert.equal(reported, first)
+  })
+
+  it('a flush answers for one of several appends -> it answers for the promise of all of them', async () => {
+    const failures = new AppendFailures()
+    const calls = [pendingResult(), pendingResult()]
+    const reasons = await unhandled(() => {
+      void allAppends(calls.map(({ promise }) => promise))
+      failures.flushStarted()
+      for (const call of calls) failures.reject(call, first)
+    })
+    assert.deepEqual(reasons, [])
+  })
+
+  it('no flush answers for any of several appends -> the one rejection is the caller’s own', async () => {
+    const failures = new AppendFailures()
+    const calls = [pendingResult(), pendingResult()]
+    const reasons = await unhandled(() => {
+      void allAppends(calls.map(({ promise }) => promise))
+      for (const call of calls) failures.reject(call, first)
+    })
+    assert.deepEqual(reasons, [first])
   })
 
   it('rejected -> the promise of the call rejects with the error', async () => {
