@@ -106,7 +106,7 @@ export class AppendAcceptor implements LineHost, TurnMember {
     const report = this.#failures.flushStarted()
     this.#line?.sealOpen()
     await this.#line?.whenPassed()
-    await this.#pipeline.flushUpTo(this.#pipeline.offsets.logEndOffset)
+    await this.#pipeline.flusher.flushUpTo(this.#pipeline.offsets.logEndOffset)
     this.#failures.flushEnded(report)
     return report
   }
@@ -128,11 +128,11 @@ export class AppendAcceptor implements LineHost, TurnMember {
     this.#isTurnScheduled = false
     this.#turnMs = 0
     this.#failures.endOfTurn()
-    const isFlushing = this.#pipeline.isFlushing
+    const isFlushing = this.#pipeline.flusher.isFlushing
     if (this.#line !== null && (!isFlushing || this.#line.hasUrgent)) this.#line.sealOpen()
     if (this.#pipeline.accumulator.hasOpen && (!isFlushing || this.#isOpenUrgent)) this.#sealOpen()
     this.#pipeline.write()
-    this.#pipeline.flushIfDue()
+    this.#pipeline.flusher.flushIfDue()
     this.#pipeline.settle()
   }
 

@@ -20,6 +20,7 @@ import type {
 import { HighWatermarkWaiters } from './high-watermark-waiters.ts'
 import { type LifecycleHost, PartitionLifecycle, type WritingEpoch } from './partition-lifecycle.ts'
 import { PartitionOffsets } from './partition-offsets.ts'
+import type { PipelineHost } from './pipeline-host.ts'
 import { ProducerSnapshots } from './producer-snapshots.ts'
 import type { ProducerState } from './producer-state.ts'
 import type { ChunkRequest, LogChunk, ReadablePartition } from './readable.ts'
@@ -28,7 +29,7 @@ import { SegmentReader } from './segment-reader.ts'
 import { SegmentSet } from './segment-set.ts'
 import { isInternalTopic } from './topic-name.ts'
 import type { VerifiablePartition, VerifiableSegment } from './verify-partition.ts'
-import { type PipelineHost, WritePipeline } from './write-pipeline.ts'
+import { WritePipeline } from './write-pipeline.ts'
 
 /** What a partition log is made of. */
 export interface PartitionLogOptions {
@@ -157,7 +158,7 @@ export class PartitionLog
   /** New settings hold from the next append and the next roll on. */
   configure(config: PartitionConfig): void {
     this.#appends.config = config
-    this.#pipeline.flushIfDue()
+    this.#pipeline.flusher.flushIfDue()
   }
 
   /**
@@ -202,7 +203,7 @@ export class PartitionLog
 
   /** Starts a flush under any policy, without waiting for it. */
   flushSoon(): void {
-    this.#pipeline.flushSoon()
+    this.#pipeline.flusher.flushSoon()
   }
 
   /** Damage was found; the first time it is, the owner hears of it. */

@@ -1,74 +1,39 @@
 /**
- * From accepted batches to flushed ones: at most one write and one flush of a partition are under
- * way. A flush notes how far the log is written *before* its fdatasync starts and moves the recovery
- * point exactly there, never to what was written meanwhile.
+ * From accepted batches to written ones: at most one write of a partition is under way, and nothing
+ * is written after one that failed. What is written is flushed by `partition-flusher.ts`.
  */
 import assert from 'node:assert/strict'
-import { join } from 'node:path'
 
-import type { Timer } from '../clock.ts'
 import { DiskFullError, StorageError } from '../errors.ts'
 import type { OpenFile } from '../files/files.ts'
 import type { Acknowledgements } from './acknowledgements.ts'
 import { BatchAccumulator, type PendingBatch, type WriteRegion } from './batch-accumulator.ts'
-import { replaceFile } from './checkpoint-file.ts'
-import { appendChannel, flushChannel } from './diagnostics.ts'
-import type { PartitionConfig, PartitionIdentity, StorageEnvironment } from './environment.ts'
+import { appendChannel } from './diagnostics.ts'
+import type { PartitionIdentity, StorageEnvironment } from './environment.ts'
+import { EpochRecord } from './epoch-record.ts'
 import { isDiskFull } from './file-io.ts'
-import type { LeaderEpochs } from './leader-epochs.ts'
+import { type FlushedWriter, PartitionFlusher } from './partition-flusher.ts'
 import type { PartitionOffsets } from './partition-offsets.ts'
+import type { PipelineHost, PipelineParts } from './pipeline-host.ts'
 import { type ActiveSegment, segmentPath } from './segment.ts'
 import type { SegmentSet } from './segment-set.ts'
-
-/** Un-flushed bytes of one partition that start a flush under any policy. */
-const maxUnflushedPartitionBytes = 16 << 20
 
 /** Complete batches worth a write before the turn ends. */
 const eagerWriteBytes = 256 << 10
 
-/** As long as a timer can be set. */
-const neverMs = 2 ** 31 - 1
-
-/** What the pipeline needs of its partition, and tells it. */
-export interface PipelineHost {
-  readonly config: PartitionConfig
-  /** Complete what was kept open for company: a write is about to start. */
-  completeBatches(): void
-  /** Everything below `recoveryPoint` is flushed now. */
-  flushed(recoveryPoint: number, flushedBytes: number): void
-  flushFailed(error: Error): void
-  /** For want of room the log end fell back to what is written, by `lostCount` records. */
-  fellBack(error: DiskFullError, lostCount: number): void
-  /** Nothing more will be written; what was submitted below `submittedOffset` may be on disk or not. */
-  failed(failure: StorageError, submittedOffset: number): void
-  /** More acknowledgements are due than one turn takes, or a write can go on: come back next turn. */
-  scheduleTurn(): void
-}
-
-/** What one partition is made of at a time; recovery replaces it as a whole. */
-export interface PipelineParts {
-  readonly offsets: PartitionOffsets
-  readonly segments: SegmentSet
-  readonly epochs: LeaderEpochs
-  readonly leaderEpoch: number
-  /** False until (leader epoch, log end) is durable, which comes before the first write. */
-  readonly isEpochSaved: boolean
-  readonly lastAppendMs: number
-}
-
 /** The writing side of one partition. */
-export class WritePipeline {
+export class WritePipeline implements FlushedWriter {
   readonly offsets: PartitionOffsets
   readonly segments: SegmentSet
   readonly accumulator: BatchAccumulator
+  readonly flusher: PartitionFlusher
   readonly leaderEpoch: number
   readonly #environment: StorageEnvironment
   readonly #dir: string
   readonly #identity: PartitionIdentity
   readonly #host: PipelineHost
   readonly #acks: Acknowledgements
-  readonly #epochs: LeaderEpochs
-  #isEpochSaved: boolean
+  readonly #epoch: EpochRecord
   /** Engine time of the last append; time in the log never goes below it. */
   lastAppendMs: number
   #isPreparing = false
@@ -76,23 +41,12 @@ export class WritePipeline {
   #isWaitingForHandle = false
   /** A write is followed by another from its own end, not from inside. */
   #isInWrite = false
-  #isFlushing = false
-  #flushTimer: Timer | null = null
-  /** Monotonic time from which the timer counts, how long it does, and whether it keeps the process alive. */
-  #unflushedSinceMs = 0
-  #timerMs = 0
-  #isTimerAwaited = false
-  /** `flushMs` is over, and what it counted from may not even be written yet. */
-  #isOverdue = false
-  #unflushedBytes = 0
   /** End and size of the last write submitted; the size is 0 once it has ended. */
   #submittedOffset: number
   #submittedBytes = 0
   #isDiskFull = false
   #failure: StorageError | null = null
   #isStopped = false
-  #flushCallers = 0
-  readonly #untilFlushed: { readonly offset: number; readonly done: () => void }[] = []
   #whenQuiet: (() => void)[] = []
 
   constructor(
@@ -112,16 +66,24 @@ export class WritePipeline {
     this.#host = of.host
     this.offsets = parts.offsets
     this.segments = parts.segments
-    this.#epochs = parts.epochs
+    this.#epoch = new EpochRecord(environment.files, of.dir, parts)
     this.leaderEpoch = parts.leaderEpoch
-    this.#isEpochSaved = parts.isEpochSaved
     this.lastAppendMs = parts.lastAppendMs
     this.accumulator = new BatchAccumulator(environment.chunks)
+    this.flusher = new PartitionFlusher(environment, of, { writer: this, ...parts })
     this.#submittedOffset = parts.offsets.writtenOffset
   }
 
-  get isFlushing(): boolean {
-    return this.#isFlushing
+  get isWriting(): boolean {
+    return this.#isWriting
+  }
+
+  get isStopped(): boolean {
+    return this.#isStopped
+  }
+
+  get isEnded(): boolean {
+    return this.#failure !== null || this.#isStopped
   }
 
   /** Set for good by a failed sync, or a failed write other than for want of room. */
@@ -162,7 +124,7 @@ export class WritePipeline {
   write(): void {
     if (this.#isInWrite || this.#isWriting || this.#isStopped || this.#failure !== null) return
     if (this.accumulator.first === undefined) return
-    if (!this.#isEpochSaved) {
+    if (!this.#epoch.isSaved) {
       this.#saveEpoch()
       return
     }
@@ -232,7 +194,7 @@ export class WritePipeline {
 
   #goOn(): void {
     this.write()
-    this.flushIfDue()
+    this.flusher.flushIfDue()
     this.settle()
     this.#noteQuiet()
   }
@@ -250,7 +212,7 @@ export class WritePipeline {
     this.segments.wrote(region, this.lastAppendMs, this.#host.config.indexIntervalBytes)
     this.offsets.wrote(this.#submittedOffset)
     this.#submittedBytes = 0
-    this.#unflushedBytes += region.sizeBytes
+    this.flusher.wrote(region.sizeBytes)
     counters.writes++
     counters.writtenBytes += region.sizeBytes
     this.accumulator.wrote(region)
@@ -278,12 +240,9 @@ export class WritePipeline {
   #saveEpoch(): void {
     if (this.#isPreparing) return
     this.#isPreparing = true
-    this.#epochs.assign(this.leaderEpoch, this.offsets.writtenOffset)
-    const path = join(this.#dir, 'leader-epoch-checkpoint')
-    replaceFile(this.#environment.files, path, this.#epochs.format()).then(
+    this.#epoch.save(this.offsets.writtenOffset).then(
       () => {
         this.#isPreparing = false
-        this.#isEpochSaved = true
         this.#goOn()
       },
       (error: Error) => {
@@ -294,16 +253,9 @@ export class WritePipeline {
     )
   }
 
-  /**
-   * Before a clean end: an epoch that was raised and not used is not forgotten either. The one before
-   * it may have been given to records above the log end that a crash took away.
-   */
-  async finishEpoch(): Promise<void> {
-    if (this.#isEpochSaved || this.#epochs.latest < 0) return
-    this.#epochs.assign(this.leaderEpoch, this.offsets.writtenOffset)
-    const path = join(this.#dir, 'leader-epoch-checkpoint')
-    await replaceFile(this.#environment.files, path, this.#epochs.format())
-    this.#isEpochSaved = true
+  /** Before a clean end: what is known of the epoch is made durable. */
+  finishEpoch(): Promise<void> {
+    return this.#epoch.finish(this.offsets.writtenOffset)
   }
 
   /** Starts a new, empty active segment when nothing is pending. */
@@ -322,156 +274,17 @@ export class WritePipeline {
       return
     }
     // Makes the names of the new segment durable and finishes the old one.
-    this.#startFlush()
+    this.flusher.flushSoon()
   }
 
   // ---- flushing
 
-  /** Resolves when everything below `offset` is flushed, or when that will never be. Any policy gives way. */
-  async flushUpTo(offset: number): Promise<void> {
-    if (this.offsets.recoveryPoint >= offset || this.#failure !== null || this.#isStopped) return
-    this.#flushCallers++
-    try {
-      await new Promise<void>(done => {
-        this.#untilFlushed.push({ offset, done })
-        this.#host.completeBatches()
-        this.write()
-        this.flushIfDue()
-      })
-    } finally {
-      this.#flushCallers--
-    }
-  }
-
-  /** Starts a flush, whatever the policy: somebody needs the file handle, or the time is over. */
-  flushSoon(): void {
-    if (!this.#isFlushing && this.#failure === null && !this.#isStopped) this.#startFlush()
-  }
-
-  /** Starts a flush when the policy asks for one, or sees to it that it will. */
-  flushIfDue(): void {
-    if (this.#isFlushing || this.#failure !== null || this.#isStopped) return
-    const { flushRecords, flushBytes, flushMs } = this.#host.config
-    const { logEndOffset, writtenOffset, recoveryPoint } = this.offsets
-    const isDue =
-      this.#flushCallers > 0 ||
-      this.#isOverdue ||
-      this.#environment.handles.isWanted ||
-      (flushRecords >= 0 && writtenOffset - recoveryPoint >= flushRecords) ||
-      (flushBytes >= 0 && this.#unflushedBytes >= flushBytes) ||
-      this.#unflushedBytes >= maxUnflushedPartitionBytes
-    if (isDue && this.hasUnflushed) {
-      this.#startFlush()
-    } else if (recoveryPoint < logEndOffset && (flushMs >= 0 || this.#acks.isFlushAwaited)) {
-      // Under a policy that never flushes by itself the timer is there to keep the process alive.
-      this.#setFlushTimer(flushMs >= 0 ? flushMs : neverMs)
-    }
-  }
-
-  /**
-   * Counts from the oldest un-flushed record on, also when `flushMs` was changed meanwhile. Whoever waits
-   * for the flush must find the process alive when it comes.
-   */
-  #setFlushTimer(flushMs: number): void {
-    const { clock } = this.#environment
-    const isAwaited = this.#acks.isFlushAwaited
-    if (this.#flushTimer === null) this.#unflushedSinceMs = clock.monotonicMs()
-    else if (flushMs === this.#timerMs && (this.#isTimerAwaited || !isAwaited)) return
-    this.#clearTimer()
-    this.#timerMs = flushMs
-    this.#isTimerAwaited = isAwaited
-    const delayMs = Math.max(0, this.#unflushedSinceMs + flushMs - clock.monotonicMs())
-    this.#flushTimer = clock.setTimer(delayMs, () => this.#flushOverdue(), { keepAlive: isAwaited })
-  }
-
-  #flushOverdue(): void {
-    this.#flushTimer = null
-    this.#isOverdue = true
-    this.flushIfDue()
-  }
-
-  #startFlush(): void {
-    this.#isFlushing = true
-    this.#isOverdue = false
-    this.#clearTimer()
-    this.#environment.flushGate.enter(() => this.#runFlush())
-  }
-
-  #runFlush(): void {
-    // What arrived while other partitions were flushed is covered as well.
-    this.#host.completeBatches()
-    this.write()
-    const recoveryPoint = this.offsets.writtenOffset
-    const flushedBytes = this.#unflushedBytes
-    const startMs = this.#environment.clock.monotonicMs()
-    if (this.#failure !== null || this.#isStopped) {
-      this.#endFlush()
-      return
-    }
-    this.segments.sync().then(
-      () => this.#flushDone({ recoveryPoint, flushedBytes, startMs }),
-      (error: Error) => this.#flushFailed(error),
-    )
-  }
-
-  #flushDone(flush: {
-    readonly recoveryPoint: number
-    readonly flushedBytes: number
-    readonly startMs: number
-  }): void {
-    this.#endFlush()
-    if (this.#failure !== null || this.#isStopped) return
-    const { recoveryPoint, flushedBytes } = flush
-    const durationMs = this.#environment.clock.monotonicMs() - flush.startMs
-    this.offsets.flushed(recoveryPoint)
-    this.#unflushedBytes -= flushedBytes
-    this.#environment.counters.noteFlush(durationMs)
-    this.#environment.budget.flushed(flushedBytes)
-    if (flushChannel.hasSubscribers)
-      flushChannel.publish({ ...this.#identity, recoveryPoint, durationMs })
-    this.#host.flushed(recoveryPoint, flushedBytes)
-    if (this.#environment.handles.isWanted && !this.hasUnflushed && !this.#isWriting)
-      this.segments.unpin()
-    // The next flush starts before the callers of this one go on: the disk does not wait for them.
-    this.#host.completeBatches()
-    this.write()
-    this.flushIfDue()
-    if (!this.hasUnflushed && this.isIdle) this.segments.unpin()
-    this.#resolveFlushCallers()
-    this.#environment.turns.endEarly()
-    this.settle()
-  }
-
-  #flushFailed(error: Error): void {
-    this.#endFlush()
-    if (this.#isStopped) return
-    this.#environment.counters.failedFlushes++
-    this.#host.flushFailed(error)
-    this.#fail(new StorageError(this.#activePath(), 'fdatasync', error, 'unknown'))
-  }
-
-  #endFlush(): void {
-    this.#isFlushing = false
-    this.#environment.flushGate.leave()
+  flushEnded(): void {
     this.#noteQuiet()
   }
 
-  #resolveFlushCallers(): void {
-    const isOver = this.#failure !== null || this.#isStopped
-    for (let index = this.#untilFlushed.length - 1; index >= 0; index--) {
-      const caller = this.#untilFlushed[index]
-      assert(caller !== undefined)
-      // The log end may have fallen back below what a caller waits for.
-      const target = Math.min(caller.offset, this.offsets.logEndOffset)
-      if (!isOver && this.offsets.recoveryPoint < target) continue
-      this.#untilFlushed.splice(index, 1)
-      caller.done()
-    }
-  }
-
-  #clearTimer(): void {
-    this.#flushTimer?.cancel()
-    this.#flushTimer = null
+  flushFailed(error: Error): void {
+    this.#fail(new StorageError(this.#activePath(), 'fdatasync', error, 'unknown'))
   }
 
   /** Resolves acknowledgements that are due. */
@@ -501,9 +314,9 @@ export class WritePipeline {
           const lostCount = this.offsets.logEndOffset - this.offsets.writtenOffset
           this.#discardUnwritten()
           // No flush comes that would do it, and others may wait for the handles.
-          if (!this.hasUnflushed && !this.#isFlushing) this.segments.unpin()
+          if (!this.hasUnflushed && !this.flusher.isFlushing) this.segments.unpin()
           this.#host.fellBack(new DiskFullError(this.#activePath(), cause), lostCount)
-          this.#resolveFlushCallers()
+          this.flusher.resolveCallers()
         }
         this.#goOn()
       },
@@ -526,7 +339,7 @@ export class WritePipeline {
     this.#host.failed(failure, Math.max(this.#submittedOffset, this.offsets.writtenOffset))
     this.#giveUp()
     this.segments.unpin()
-    this.#resolveFlushCallers()
+    this.flusher.resolveCallers()
   }
 
   /** A stopped partition turned out to be unusable before it was opened again. */
@@ -540,7 +353,7 @@ export class WritePipeline {
     this.#isStopped = true
     await this.whenQuiet()
     if (this.#failure === null) this.#giveUp()
-    this.#resolveFlushCallers()
+    this.flusher.resolveCallers()
     await this.segments.whenFinished()
   }
 
@@ -551,10 +364,8 @@ export class WritePipeline {
   }
 
   #giveUp(): void {
-    this.#clearTimer()
     this.#discardUnwritten()
-    this.#environment.budget.flushed(this.#unflushedBytes)
-    this.#unflushedBytes = 0
+    this.flusher.giveUp()
   }
 
   #discardUnwritten(): void {
@@ -566,7 +377,7 @@ export class WritePipeline {
   }
 
   #isBusy(): boolean {
-    return this.#isWriting || this.#isFlushing || this.#isPreparing
+    return this.#isWriting || this.flusher.isFlushing || this.#isPreparing
   }
 
   #noteQuiet(): void {

@@ -1,0 +1,57 @@
+/** Where the leader epoch of this session begins, made durable in `leader-epoch-checkpoint`. */
+import { join } from 'node:path'
+
+import type { Files } from '../files/files.ts'
+import { replaceFile } from './checkpoint-file.ts'
+import type { LeaderEpochs } from './leader-epochs.ts'
+
+/**
+ * The record of one session. It is durable before the first write of its epoch, so that no record of
+ * an epoch is ever found that the checkpoint does not know.
+ */
+export class EpochRecord {
+  readonly #files: Files
+  readonly #dir: string
+  readonly #epochs: LeaderEpochs
+  readonly #leaderEpoch: number
+  #isSaved: boolean
+
+  constructor(
+    files: Files,
+    dir: string,
+    of: {
+      readonly epochs: LeaderEpochs
+      readonly leaderEpoch: number
+      readonly isEpochSaved: boolean
+    },
+  ) {
+    this.#files = files
+    this.#dir = dir
+    this.#epochs = of.epochs
+    this.#leaderEpoch = of.leaderEpoch
+    this.#isSaved = of.isEpochSaved
+  }
+
+  /** The epoch and where it begins are durable. */
+  get isSaved(): boolean {
+    return this.#isSaved
+  }
+
+  /** Makes it durable that the epoch begins at `offset`. One call at a time. */
+  save(offset: number): Promise<void> {
+    this.#epochs.assign(this.#leaderEpoch, offset)
+    const path = join(this.#dir, 'leader-epoch-checkpoint')
+    return replaceFile(this.#files, path, this.#epochs.format()).then(() => {
+      this.#isSaved = true
+    })
+  }
+
+  /**
+   * Before a clean end at `offset`: an epoch that was raised and not used is not forgotten either. The
+   * one before it may have been given to records above the log end that a crash took away.
+   */
+  async finish(offset: number): Promise<void> {
+    if (this.#isSaved || this.#epochs.latest < 0) return
+    await this.save(offset)
+  }
+}
