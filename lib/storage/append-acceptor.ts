@@ -13,11 +13,17 @@ import type { Acknowledgements } from './acknowledgements.ts'
 import { AppendFailures, type FlushReport, isCallersOwn } from './append-failures.ts'
 import { AppendLine, type LineEntry, type LineHost } from './append-line.ts'
 import { checkProducer, noteProducer } from './append-producer.ts'
+import {
+  byteLengths,
+  isArray,
+  overestimatedBytes,
+  timestampOf,
+  tooLarge,
+} from './append-records.ts'
 import type { AppendRequest, ProducerIdentity } from './append-request.ts'
 import { chunkBytes } from './chunk-pool.ts'
 import type { PartitionConfig, StorageEnvironment } from './environment.ts'
 import type { ProducerState } from './producer-state.ts'
-import { byteLengths, overestimatedBytes, tooLarge } from './record-sizes.ts'
 import { SpaceProbe } from './space-probe.ts'
 import type { TurnMember } from './turn-scheduler.ts'
 import type { WritePipeline } from './write-pipeline.ts'
@@ -152,8 +158,6 @@ export class AppendAcceptor implements LineHost, TurnMember {
     this.scheduleTurn()
   }
 
-  // ---- what the log met
-
   /** For want of room the log end fell back to what is written, by `lostCount` records. */
   fellBack(error: DiskFullError, lostCount: number): void {
     const { writtenOffset } = this.#pipeline.offsets
@@ -182,8 +186,6 @@ export class AppendAcceptor implements LineHost, TurnMember {
     this.#line?.rejectAll(refusal)
   }
 
-  // ---- ending and beginning again
-
   /** New calls are refused from now on; what was called before is accepted still. */
   startClosing(): void {
     this.#isClosing = true
@@ -209,8 +211,6 @@ export class AppendAcceptor implements LineHost, TurnMember {
     this.#acks.leaderEpoch = into.pipeline.leaderEpoch
     this.#refusal = null
   }
-
-  // ---- accepting
 
   #appendOne(record: RecordInput, request: AppendRequest): Promise<AppendResult> {
     const boundBytes = recordSizeBound(record)
@@ -397,12 +397,4 @@ export class AppendAcceptor implements LineHost, TurnMember {
     const { recoveryPoint, logEndOffset } = this.#pipeline.offsets
     if (recoveryPoint < logEndOffset) this.#failures.noteLost(error)
   }
-}
-
-function isArray<T>(value: T | readonly T[]): value is readonly T[] {
-  return Array.isArray(value)
-}
-
-function timestampOf(record: RecordInput, nowMs: number): number {
-  return record.timestamp === undefined ? nowMs : Number(record.timestamp)
 }

@@ -1,8 +1,18 @@
-/** What records take exactly, for the few appends whose cheap upper bound is too large to go by. */
+/** What is to be known of the records of one append before they are encoded. */
 import { RecordBatchTooLargeError, RecordTooLargeError } from '../errors.ts'
 import type { RecordInput } from '../types.ts'
 
-/** Bytes of all keys and values. */
+/** Whether a call has several records; one may be given by itself. */
+export function isArray<T>(value: T | readonly T[]): value is readonly T[] {
+  return Array.isArray(value)
+}
+
+/** The timestamp that a record has, or gets by being appended at `nowMs`. */
+export function timestampOf(record: RecordInput, nowMs: number): number {
+  return record.timestamp === undefined ? nowMs : Number(record.timestamp)
+}
+
+/** Bytes of all keys and values, exactly: for the few whose cheap upper bound is too large to go by. */
 export function byteLengths(records: readonly RecordInput[]): number {
   let sizeBytes = 0
   for (const { key, value } of records) sizeBytes += byteLength(key) + byteLength(value)
