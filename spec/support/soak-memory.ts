@@ -1,12 +1,11 @@
 /**
  * How much memory a process takes that appends gigabytes, and one that reads them meanwhile: what is
- * under way is bounded, so the amount must not matter. `node --import tsx spec/support/soak-memory.ts
- * --mb=5000` runs it on its own and prints what it took.
+ * under way is bounded, so the amount must not matter.
  */
+import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 
 import { type AtEnd, type Program, startProgram } from './processes/programs.ts'
 
@@ -43,32 +42,24 @@ async function reportOf(program: Program, word: string, megabytes: number): Prom
 }
 
 /**
- * The soak of the memory: `--mb` megabytes (5,000) in `--dir` (the directory for temporary files).
- * Sets the exit code when a process took more than it may.
+ * The soak of the memory, in a directory of its own. Returns a line for each process.
+ *
+ * @throws {AssertionError} when a process took more than it may
  */
-export async function soakMemory(args: readonly string[]): Promise<void> {
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      mb: { type: 'string', default: '5000' },
-      dir: { type: 'string', default: tmpdir() },
-    },
-  })
-  const dir = mkdtempSync(join(values.dir, 'varve-memory-'))
+export async function soakMemory(megabytes: number): Promise<readonly string[]> {
+  const dir = mkdtempSync(join(tmpdir(), 'varve-memory-'))
   const cleanUps: (() => Promise<void>)[] = []
   try {
     const test = { after: (clean: () => Promise<void>) => void cleanUps.push(clean) }
-    const reports = await measureMemory(test, { dir, megabytes: Number(values.mb) })
-    for (const [name, report] of Object.entries(reports)) {
+    const reports = await measureMemory(test, { dir, megabytes })
+    return Object.entries(reports).map(([name, report]) => {
       const { records, megabytesPerSecond, peakRssBytes } = report
-      const rss = Math.round(peakRssBytes / 1e6)
-      console.log(`${name}: ${records} records, ${megabytesPerSecond} MB/s, peak RSS ${rss} MB`)
-      if (peakRssBytes > maxRssBytes) process.exitCode = 1
-    }
+      const line = `${name}: ${records} records, ${megabytesPerSecond} MB/s, peak RSS ${Math.round(peakRssBytes / 1e6)} MB`
+      assert.ok(peakRssBytes <= maxRssBytes, line)
+      return line
+    })
   } finally {
     for (const clean of cleanUps) await clean()
     rmSync(dir, { recursive: true, force: true })
   }
 }
-
-if (process.argv[1]?.endsWith('soak-memory.ts') === true) await soakMemory(process.argv.slice(2))

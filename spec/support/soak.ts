@@ -1,13 +1,16 @@
 /**
  * `npm run soak -- --minutes=60`: the long versions of the fault specs, one after the other, until
- * they are through or the time is over. `--only=sim` (or every-call, tail-cut, bit-flips) runs one,
- * `--seed=1 --seeds=1000000 --ops=200` say which histories are simulated.
+ * they are through or the time is over. `--only=sim` (or every-call, tail-cut, bit-flips, kill,
+ * memory) runs one. `--seed=1 --seeds=1000000 --ops=200` say which histories are simulated, `--cycles=10000`
+ * how often a writer is killed, `--mb=5000` how much is appended and read for the memory's sake.
  */
 import { parseArgs } from 'node:util'
 
 import { flipSegment, flipSideFiles } from './bit-flips.ts'
+import { soakKills } from './processes/kill-cycles.ts'
 import { runSeed } from './sim-run.ts'
 import { strikeEach } from './sim-workload.ts'
+import { soakMemory } from './soak-memory.ts'
 import { cutBelowRecoveryPoint, cutEverySideFile, cutTails } from './tail-cuts.ts'
 
 const { values } = parseArgs({
@@ -17,6 +20,8 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     seeds: { type: 'string', default: '1000000' },
     ops: { type: 'string', default: '200' },
+    cycles: { type: 'string', default: '10000' },
+    mb: { type: 'string', default: '5000' },
   },
 })
 
@@ -55,6 +60,18 @@ const parts: Readonly<Record<string, () => Promise<number>>> = {
       if (!isOver()) count += (await flipSideFiles(kind, everyBit)).flips
     }
     return count
+  },
+  kill: () =>
+    soakKills({
+      cycles: Number(values.cycles),
+      seed: Number(values.seed),
+      isOver,
+      onRound: text => report(`kill: ${text}`),
+    }),
+  memory: async () => {
+    const lines = await soakMemory(Number(values.mb))
+    for (const line of lines) report(`memory: ${line}`)
+    return lines.length
   },
   sim: async () => {
     const first = Number(values.seed)

@@ -8,7 +8,6 @@ import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 
 import { SeededRandom } from '../../../lib/files/seeded-random.ts'
 import { openLog } from '../../../lib/log/open-log.ts'
@@ -250,32 +249,32 @@ async function findAll(log: Log, topic: string, id: number): Promise<Found[]> {
   return found
 }
 
-async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      cycles: { type: 'string', default: '10000' },
-      seed: { type: 'string', default: `${Date.now() % 2 ** 31}` },
-    },
-  })
+/**
+ * Cycles in rounds of 200, each in a directory of its own so that the comparisons stay short; ends
+ * early when `isOver` says so. Returns how many cycles there were.
+ */
+export async function soakKills(options: {
+  readonly cycles: number
+  readonly seed: number
+  readonly isOver: () => boolean
+  readonly onRound: (text: string) => void
+}): Promise<number> {
   const dir = mkdtempSync(join(tmpdir(), 'varve-kill-'))
   const cleanUps: (() => Promise<void>)[] = []
-  const startMs = performance.now()
-  const cycles = Number(values.cycles)
-  const perRound = Math.min(cycles, 200)
+  const perRound = Math.min(options.cycles, 200)
+  let count = 0
   try {
-    // A directory of its own for each round keeps the comparisons short.
-    for (let round = 0; round * perRound < cycles; round++) {
-      const seed = Number(values.seed) + round
-      const options = { dir: join(dir, `${round}`), cycles: perRound, seed }
-      const report = await runKillCycles({ after: clean => cleanUps.push(clean) }, options)
-      rmSync(options.dir, { recursive: true, force: true })
-      const seconds = Math.round((performance.now() - startMs) / 1000)
-      console.log(`seed ${seed}: ${(round + 1) * perRound} cycles, ${seconds} s`, report)
+    for (let round = 0; count < options.cycles && !options.isOver(); round++) {
+      const seed = options.seed + round
+      const of = { dir: join(dir, `${round}`), cycles: perRound, seed }
+      const report = await runKillCycles({ after: clean => cleanUps.push(clean) }, of)
+      rmSync(of.dir, { recursive: true, force: true })
+      count += perRound
+      options.onRound(`seed ${seed}: ${JSON.stringify(report)}`)
     }
   } finally {
     for (const clean of cleanUps) await clean()
     rmSync(dir, { recursive: true, force: true })
   }
+  return count
 }
-
-if (process.argv[1]?.endsWith('kill-cycles.ts') === true) await main()
