@@ -48,7 +48,7 @@ export type {
   OpenFile,
   OpenMode,
 } from './files/files.ts'
-export { openLog } from './log/open-log.ts'
+export { openLog } from './open.ts'
 export type { StandardIssue, StandardResult, StandardSchema } from './record/serde.ts'
 export { serde } from './record/serde.ts'
 export type {

@@ -15,7 +15,7 @@ import { join } from 'node:path'
 
 import { bench, do_not_optimize, group, run } from 'mitata'
 
-import { openLog } from '../../lib/log/open-log.ts'
+import { openLog } from '../../lib/open.ts'
 import type { Log, Partition } from '../../lib/types.ts'
 
 const isSmoke = process.env['BENCH_SMOKE'] === '1'

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 import { InvalidTopicError, LogError } from '../errors.ts'
-import { openLog } from '../log/open-log.ts'
+import { openLog } from '../open.ts'
 import type { Log, Topic } from '../types.ts'
 import { parseArguments, type StartArguments, UsageError, usage } from './arguments.ts'
 import { type Input, namedInputs, textFilesBelow } from './inputs.ts'

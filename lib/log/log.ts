@@ -27,6 +27,7 @@ import type { VerifyOptions, VerifyReport } from '../verification.ts'
 import { firstFailure, forEachBounded } from './bounded.ts'
 import { metricsOf, totalSizeBytes } from './describe.ts'
 import { cleanMarkerContent, fileNames, storageWait } from './directory-layout.ts'
+import type { LogExtension } from './extension.ts'
 import type { LogServices } from './log-services.ts'
 import type { OpenTopic } from './open-topic.ts'
 import { TopicHandle } from './topic.ts'
@@ -43,6 +44,7 @@ export interface WritableLogOptions {
   readonly name: string
   readonly services: LogServices
   readonly changes: TopicChanges
+  readonly extension: LogExtension
   readonly lock: DirectoryLock
   readonly recovery: RecoveryReport
 }
@@ -56,6 +58,7 @@ export class WritableLog implements Log {
   readonly recovery: RecoveryReport
   readonly #services: LogServices
   readonly #changes: TopicChanges
+  readonly #extension: LogExtension
   readonly #lock: DirectoryLock
   #sweepTimer: Timer | null = null
   #closing: Promise<void> | null = null
@@ -67,6 +70,7 @@ export class WritableLog implements Log {
     this.recovery = options.recovery
     this.#services = options.services
     this.#changes = options.changes
+    this.#extension = options.extension
     this.#lock = options.lock
     const { handles, budget } = options.services.environment
     handles.onPressure(() => this.#relievePressure())
@@ -255,19 +259,35 @@ export class WritableLog implements Log {
   async #close(timeoutMs: number): Promise<void> {
     this.#sweepTimer?.cancel()
     this.#services.checkpointer.close()
-    for (const topic of this.#changes.topics.values()) {
-      for (const reader of [...topic.readers]) reader.end()
-    }
-    const closed = this.#finishAndRelease()
+    const giveUp = new AbortController()
+    const closed = this.#endAll(giveUp.signal)
     if (timeoutMs === -1) return await closed
     const { environment, dir } = this.#services
     let timer: Timer | undefined
     const tooLate = new Promise<never>((_resolve, reject) => {
-      timer = environment.clock.setTimer(timeoutMs, () => this.#giveUp(dir, timeoutMs, reject), {
-        keepAlive: true,
-      })
+      const end = (): void => {
+        giveUp.abort()
+        this.#giveUp(dir, timeoutMs, reject)
+      }
+      timer = environment.clock.setTimer(timeoutMs, end, { keepAlive: true })
     })
     await Promise.race([closed, tooLate]).finally(() => timer?.cancel())
+  }
+
+  /** First what runs on the log, which may append to the last; then readers; then the log itself. */
+  async #endAll(giveUp: AbortSignal): Promise<void> {
+    let failure: unknown = null
+    const note = (error: unknown): void => {
+      failure ??= error
+    }
+    const ended = this.#extension.close(giveUp)
+    // Without anything to wait for, handles are refused in this very turn.
+    if (ended !== null) await ended.catch(note)
+    for (const topic of this.#changes.topics.values()) {
+      for (const reader of [...topic.readers]) reader.end()
+    }
+    await this.#finishAndRelease(note)
+    if (failure !== null) throw failure
   }
 
   /** Refuses what is pending and lets the rest of closing go on unattended. */
@@ -278,11 +298,7 @@ export class WritableLog implements Log {
     reject(late)
   }
 
-  async #finishAndRelease(): Promise<void> {
-    let failure: unknown = null
-    const note = (error: unknown): void => {
-      failure ??= error
-    }
+  async #finishAndRelease(note: (error: unknown) => void): Promise<void> {
     const isSound = await this.#finish(note).catch(note)
     if (isSound === true) await this.#markClean().catch(note)
     await this.#services.disk.close()
@@ -291,7 +307,6 @@ export class WritableLog implements Log {
     // Not before every operation has ended: a rename that is late would hit the next writer's files.
     await this.#lock.release().catch(note)
     this.#services.events.emit({ type: 'stateChanged', state: 'closed' })
-    if (failure !== null) throw failure
   }
 
   /** Flushes and finishes everything, whatever fails; says whether all is as it should be. */

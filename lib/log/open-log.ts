@@ -1,4 +1,4 @@
-/** The way in: a directory becomes a log. */
+/** A directory becomes a log. */
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -29,6 +29,7 @@ import {
 } from './directory-layout.ts'
 import { DiskWatch } from './disk-watch.ts'
 import { EventHub } from './event-hub.ts'
+import type { ExtendLog } from './extension.ts'
 import { WritableLog } from './log.ts'
 import type { LogServices } from './log-services.ts'
 import { OpenTopic } from './open-topic.ts'
@@ -49,25 +50,22 @@ const lockPollMs = 50
 const memoryPath = '/log'
 
 /**
- * Opens the log in a directory, which is made if it is not there, and recovers it when it was not
- * closed cleanly; `log.recovery` says what that found and did. `':memory:'` is a new, empty log that
- * ends with the process. One writer at a time may have a directory open; any number of processes may
- * open it with `readOnly` beside it.
- *
- * @throws {LockedError} when another writer has it, longer than `lockWaitMs`
- * @throws {NotALogError} when the directory holds something that is not a log; nothing is changed then
- * @throws {UnsupportedFormatError} when a newer version of this package wrote it
- * @throws {StorageError} when the file system fails, also when it fails for a single partition only
+ * Opens the log in a directory and gives it what `extend` makes for it; `openLog` in `lib/open.ts` is
+ * what users call, and says the rest.
  */
-export async function openLog(dir: string | URL | ':memory:', options?: OpenOptions): Promise<Log> {
+export async function openExtendedLog(
+  dir: string | URL | ':memory:',
+  options: OpenOptions | undefined,
+  extend: ExtendLog,
+): Promise<Log> {
   const resolved = resolveOpenOptions(options)
   const place = placeOf(dir, resolved)
   resolved.signal?.throwIfAborted()
   const clock = resolved.clock ?? systemClock
   const environment = environmentOf(place.files, clock, resolved)
   const events = new EventHub(resolved.onEvent ?? null)
-  const shared = { ...place, options: resolved, environment, events }
-  return resolved.readOnly ? openReadOnlyLog(shared) : await openForWriting(shared)
+  const shared = { ...place, options: resolved, environment, events, extend }
+  return await (resolved.readOnly ? openReadOnlyLog(shared) : openForWriting(shared))
 }
 
 function placeOf(
@@ -281,10 +279,20 @@ async function assemble(
     reportRecovery(events, recovered)
     // Only now: with the checkpoints written no line of a deleted topic is left.
     for (const topic of recovered.catalog.deleting.values()) changes.removeLater(topic)
+    const extension = await opening.extend({
+      dir: path,
+      isReadOnly: false,
+      options,
+      environment,
+      events,
+      topic: name => changes.topics.get(name),
+      topics: () => [...changes.topics.values()],
+    })
     return new WritableLog({
       name: opening.name,
       services,
       changes,
+      extension,
       lock: held.lock,
       recovery: recovered.report,
     })

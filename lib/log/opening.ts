@@ -3,6 +3,7 @@ import type { Files } from '../files/files.ts'
 import type { ResolvedOpenOptions } from '../options.ts'
 import type { StorageEnvironment } from '../storage/environment.ts'
 import type { EventHub } from './event-hub.ts'
+import type { ExtendLog } from './extension.ts'
 
 /** A directory that is about to be opened. */
 export interface Opening {
@@ -14,4 +15,6 @@ export interface Opening {
   readonly options: ResolvedOpenOptions
   readonly environment: StorageEnvironment
   readonly events: EventHub
+  /** Makes what is built on the log. */
+  readonly extend: ExtendLog
 }

@@ -22,6 +22,7 @@ import type { Log, LogDescription, Metrics, RecoveryReport, Topic, TopicOptions 
 import type { VerifyOptions, VerifyReport } from '../verification.ts'
 import { planDirectories } from './adopt-directories.ts'
 import { metricsOf, totalSizeBytes } from './describe.ts'
+import type { LogExtension } from './extension.ts'
 import { type ForeignOwner, ForeignTopic, type VisibleRange } from './foreign-topic.ts'
 import type { Opening } from './opening.ts'
 import {
@@ -51,8 +52,10 @@ const lockReason = 'a log that is open for reading only takes no lock'
  * @throws {NotALogError} when it holds something that is not a log
  * @throws {StorageError} when it is not there, or cannot be read
  */
-export function openReadOnlyLog(opening: Opening): Log {
-  return new ReadOnlyLog(opening)
+export async function openReadOnlyLog(opening: Opening): Promise<Log> {
+  const log = new ReadOnlyLog(opening)
+  await log.extend()
+  return log
 }
 
 class ReadOnlyLog implements Log, ForeignOwner, TurnMember {
@@ -64,6 +67,11 @@ class ReadOnlyLog implements Log, ForeignOwner, TurnMember {
   #followers = 0
   #stopWatching: (() => void) | null = null
   #pollTimer: Timer | null = null
+  /** Set before anybody sees the log. */
+  #extension: LogExtension | null = null
+  #isClosing = false
+  #closing: Promise<void> | null = null
+  /** Ends the topics when what runs on the log has ended. */
   #isOpen = true
 
   constructor(opening: Opening) {
@@ -82,12 +90,32 @@ class ReadOnlyLog implements Log, ForeignOwner, TurnMember {
     }
   }
 
+  /** Makes what is built on the log. */
+  async extend(): Promise<void> {
+    const { path, options, environment, events, extend } = this.#opening
+    this.#extension = await extend({
+      dir: path,
+      isReadOnly: true,
+      options,
+      environment,
+      events,
+      topic: name => {
+        this.refresh()
+        return this.#topics.get(name)
+      },
+      topics: () => {
+        this.refresh()
+        return [...this.#topics.values()]
+      },
+    })
+  }
+
   get isOpen(): boolean {
     return this.#isOpen
   }
 
   get state(): Log['state'] {
-    return this.#isOpen ? 'ok' : 'closed'
+    return this.#isClosing ? 'closed' : 'ok'
   }
 
   async topic<K = Buffer, V = Buffer>(
@@ -152,7 +180,7 @@ class ReadOnlyLog implements Log, ForeignOwner, TurnMember {
     this.#assertOpen()
     checkVerifyOptions('verify', options)
     const { environment, files, path } = this.#opening
-    const isOpen = (): boolean => this.#isOpen
+    const isOpen = (): boolean => !this.#isClosing
     const log = {
       environment,
       files,
@@ -176,12 +204,8 @@ class ReadOnlyLog implements Log, ForeignOwner, TurnMember {
 
   async close(options?: { readonly timeoutMs?: number | undefined }): Promise<void> {
     checkOptions('close', options ?? {}, { checks: { timeoutMs: checkMs } })
-    if (!this.#isOpen) return
-    this.#isOpen = false
-    for (const topic of this.#topics.values()) topic.end(false)
-    this.#unwatch()
-    this.#opening.environment.handles.forgetAll('')
-    this.#opening.events.emit({ type: 'stateChanged', state: 'closed' })
+    this.#closing ??= this.#close(options?.timeoutMs ?? -1)
+    await this.#closing
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -209,6 +233,28 @@ class ReadOnlyLog implements Log, ForeignOwner, TurnMember {
   /** The directory has changed in this turn, however often. */
   endOfTurn(): void {
     if (this.#followers > 0) this.#refreshForFollowers()
+  }
+
+  async #close(timeoutMs: number): Promise<void> {
+    this.#isClosing = true
+    const giveUp = new AbortController()
+    const ended = this.#extension?.close(giveUp.signal) ?? null
+    let failure: { readonly error: unknown } | null = null
+    if (ended !== null) {
+      const { clock } = this.#opening.environment
+      const late = (): void => giveUp.abort()
+      const timer = timeoutMs === -1 ? null : clock.setTimer(timeoutMs, late, { keepAlive: true })
+      await ended.catch(error => {
+        failure = { error }
+      })
+      timer?.cancel()
+    }
+    this.#isOpen = false
+    for (const topic of this.#topics.values()) topic.end(false)
+    this.#unwatch()
+    this.#opening.environment.handles.forgetAll('')
+    this.#opening.events.emit({ type: 'stateChanged', state: 'closed' })
+    if (failure !== null) throw (failure as { readonly error: unknown }).error
   }
 
   /** A look that fails is made up for by the next one. */
@@ -248,7 +294,7 @@ class ReadOnlyLog implements Log, ForeignOwner, TurnMember {
   }
 
   #assertOpen(): void {
-    if (!this.#isOpen) throw new ClosedError()
+    if (this.#isClosing) throw new ClosedError()
   }
 
   /** Reads again when a slot could not be read: a write of it that is under way takes no time. */

@@ -22,7 +22,7 @@ import type {
 } from '../types.ts'
 import { BulkAppend, type BulkTarget } from './append-from.ts'
 import { AppendRules, appendChecks } from './append-rules.ts'
-import { PartitionHandle } from './partition.ts'
+import { type HandleParts, PartitionHandle } from './partition.ts'
 import { checkPartition, PartitionChooser } from './partitioner.ts'
 import { checkTopicFrom, resolveReadOptions } from './read-options.ts'
 import { openBatchReader, openRecordReader } from './reader.ts'
@@ -37,6 +37,11 @@ export interface TopicHandleOptions<K, V> {
   readonly partitioner?: Partitioner | undefined
 }
 
+/** A handle taken apart. */
+export interface TopicHandleParts extends HandleParts {
+  readonly partitioner: Partitioner | undefined
+}
+
 type AppendFromOptions = AppendOptions & {
   readonly onProgress?: ((sent: AppendProgress) => void) | undefined
 }
@@ -48,9 +53,21 @@ const appendFromChecks = { ...appendChecks, onProgress: checkFunction }
  * share. Calls may overlap; appends to one partition are ordered by arrival.
  */
 export class TopicHandle<K = Buffer, V = Buffer> implements Topic<K, V> {
+  /** What a handle is made of, for the layers above; null for everything that is no handle. */
+  static partsOf(topic: unknown): TopicHandleParts | null {
+    if (typeof topic !== 'object' || topic === null || !(#state in topic)) return null
+    return {
+      state: topic.#state,
+      serializer: topic.#serializer,
+      rules: topic.#rules,
+      partitioner: topic.#partitioner,
+    }
+  }
+
   readonly #state: TopicState
   readonly #serializer: RecordSerializer
   readonly #rules: AppendRules
+  readonly #partitioner: Partitioner | undefined
   readonly #chooser: PartitionChooser
   /** Nothing of this handle stands between a record and the only partition of its topic. */
   readonly #isPlain: boolean
@@ -65,6 +82,7 @@ export class TopicHandle<K = Buffer, V = Buffer> implements Topic<K, V> {
       (value as Serde<unknown> | undefined) ?? null,
     )
     this.#rules = new AppendRules(state)
+    this.#partitioner = partitioner
     this.#chooser = new PartitionChooser(state, partitioner)
     this.#isPlain = this.#serializer.isIdentity && partitioner === undefined
   }

@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { after } from 'node:test'
 
-import { openLog } from '../../lib/log/open-log.ts'
+import { openLog } from '../../lib/open.ts'
 import { tempDir } from '../support/temp-dir.ts'
 import { logContract } from './log-contract.ts'
 

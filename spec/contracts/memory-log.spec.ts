@@ -1,5 +1,5 @@
 /** The log contract on a log in memory. */
-import { openLog } from '../../lib/log/open-log.ts'
+import { openLog } from '../../lib/open.ts'
 import { logContract } from './log-contract.ts'
 
 logContract('in memory', () => openLog(':memory:'))

@@ -9,7 +9,7 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 
-import { openLog } from '../../lib/log/open-log.ts'
+import { openLog } from '../../lib/open.ts'
 import type { RecordInput, TopicConfig } from '../../lib/types.ts'
 import { forEachSeed, type SeededRandom } from '../support/random.ts'
 import { tempDir } from '../support/temp-dir.ts'

@@ -4,7 +4,7 @@ import { readdirSync } from 'node:fs'
 import { describe, it } from 'node:test'
 
 import type { LogEvent } from '../../lib/events.ts'
-import { openLog } from '../../lib/log/open-log.ts'
+import { openLog } from '../../lib/open.ts'
 import { faultyFiles, manualClock, memoryFiles } from '../../lib/testing/index.ts'
 import { tempDir } from '../support/temp-dir.ts'
 

@@ -10,7 +10,7 @@ import { pathToFileURL } from 'node:url'
 
 import type { LogEvent } from '../../lib/events.ts'
 import type { Files } from '../../lib/files/files.ts'
-import { openLog } from '../../lib/log/open-log.ts'
+import { openLog } from '../../lib/open.ts'
 import { replaceFile, withChecksum } from '../../lib/storage/checkpoint-file.ts'
 import { faultyFiles, manualClock, memoryFiles } from '../../lib/testing/index.ts'
 import type { Log, OpenOptions } from '../../lib/types.ts'

@@ -12,7 +12,7 @@ import { describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
 import type { Files, OpenMode } from '../../lib/files/files.ts'
-import { openLog } from '../../lib/log/open-log.ts'
+import { openLog } from '../../lib/open.ts'
 import { memoryFiles } from '../../lib/testing/index.ts'
 import type { Log, Reader } from '../../lib/types.ts'
 import { tempDir } from '../support/temp-dir.ts'

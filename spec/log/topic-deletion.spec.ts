@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 
 import { setAsideName } from '../../lib/log/directory-layout.ts'
-import { openLog } from '../../lib/log/open-log.ts'
+import { openLog } from '../../lib/open.ts'
 import {
   type FaultKind,
   type FaultyFiles,

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 
-import { openLog } from '../../lib/log/open-log.ts'
+import { openLog } from '../../lib/open.ts'
 import { startProgram } from '../support/processes/programs.ts'
 import { tempDir } from '../support/temp-dir.ts'
 

@@ -7,7 +7,7 @@ import { unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 
-import { openLog } from '../../lib/log/open-log.ts'
+import { openLog } from '../../lib/open.ts'
 import { type Program, startProgram } from '../support/processes/programs.ts'
 import { tempDir } from '../support/temp-dir.ts'
 

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 
 import type { LogEvent } from '../../lib/events.ts'
-import { openLog } from '../../lib/log/open-log.ts'
+import { openLog } from '../../lib/open.ts'
 import { startProgram } from '../support/processes/programs.ts'
 import { tempDir } from '../support/temp-dir.ts'
 

@@ -8,7 +8,7 @@ import { describe, it } from 'node:test'
 
 import type { LogEvent } from '../../lib/events.ts'
 import type { Fault } from '../../lib/files/fault-plan.ts'
-import { openLog } from '../../lib/log/open-log.ts'
+import { openLog } from '../../lib/open.ts'
 import { type FaultyFiles, faultyFiles, memoryFiles } from '../../lib/testing/index.ts'
 import type { Log, Topic } from '../../lib/types.ts'
 

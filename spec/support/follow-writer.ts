@@ -5,7 +5,7 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 
-import { openLog } from '../../lib/log/open-log.ts'
+import { openLog } from '../../lib/open.ts'
 import type { Log } from '../../lib/types.ts'
 
 async function follow(log: Log, name: string): Promise<void> {

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { CorruptRecordError } from '../../lib/errors.ts'
 import type { Files } from '../../lib/files/files.ts'
 import { memoryFiles } from '../../lib/files/memory-files.ts'
-import { openLog } from '../../lib/log/open-log.ts'
+import { openLog } from '../../lib/open.ts'
 import { manualClock } from '../../lib/testing/manual-clock.ts'
 import type { Log, OpenOptions, Partition } from '../../lib/types.ts'
 

@@ -7,7 +7,7 @@ import assert from 'node:assert/strict'
 import { LogError } from '../../lib/errors.ts'
 import type { LogEvent } from '../../lib/events.ts'
 import type { FaultyFiles } from '../../lib/files/faulty-files.ts'
-import { openLog } from '../../lib/log/open-log.ts'
+import { openLog } from '../../lib/open.ts'
 import { type ManualClock, manualClock } from '../../lib/testing/manual-clock.ts'
 import type {
   Acks,

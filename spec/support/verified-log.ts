@@ -3,7 +3,7 @@
 import type { LogEvent } from '../../lib/events.ts'
 import type { Files } from '../../lib/files/files.ts'
 import { memoryFiles } from '../../lib/files/memory-files.ts'
-import { openLog } from '../../lib/log/open-log.ts'
+import { openLog } from '../../lib/open.ts'
 import { segmentFileName } from '../../lib/storage/topic-name.ts'
 import { type ManualClock, manualClock } from '../../lib/testing/manual-clock.ts'
 import type { Log, OpenOptions, Topic, TopicConfig } from '../../lib/types.ts'

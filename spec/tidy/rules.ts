@@ -42,7 +42,8 @@ const machineUses: Readonly<Record<string, string>> = {
 
 function layerOf(path: string): number {
   const [, first = '', second] = path.split('/')
-  const name = second !== undefined ? first : first === 'index.ts' ? 'index' : 'base'
+  const isTop = first === 'index.ts' || first === 'open.ts'
+  const name = second !== undefined ? first : isTop ? 'index' : 'base'
   return layers.indexOf(name)
 }
 

@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import { SeededRandom } from '../../../lib/files/seeded-random.ts'
-import { openLog } from '../../../lib/log/open-log.ts'
+import { openLog } from '../../../lib/open.ts'
 import type { Acks, Log } from '../../../lib/types.ts'
 import { nameIn, type RecordName } from './kill-payload.ts'
 import { type AtEnd, type Program, startProgram } from './programs.ts'

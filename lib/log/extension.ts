@@ -1,0 +1,42 @@
+/**
+ * The seam between a log and what is built on it. `log/` knows nothing of producers and consumers;
+ * `lib/open.ts` hands the opening of a log a function that makes them, and the log calls what that
+ * function returns when a user asks for one of them, and at the turning points of its own life.
+ */
+import type { ResolvedOpenOptions } from '../options.ts'
+import type { StorageEnvironment } from '../storage/environment.ts'
+import type { EventHub } from './event-hub.ts'
+import type { TopicState } from './topic-state.ts'
+
+/** An open log as the layers above see it. */
+export interface ExtensibleLog {
+  /** Path of the directory, as the files know it. */
+  readonly dir: string
+  /** The directory belongs to another process. */
+  readonly isReadOnly: boolean
+  readonly options: ResolvedOpenOptions
+  readonly environment: StorageEnvironment
+  readonly events: EventHub
+  /** The topic that has the name now. */
+  topic(name: string): TopicState | undefined
+  /** All topics that there are now. */
+  topics(): readonly TopicState[]
+}
+
+/** What the layers above make of a log. */
+export interface LogExtension {
+  /**
+   * The log is closing: what runs on it has to end. Called once, in the very turn of the log's own
+   * `close()`; new calls to the log are refused already, while handles of topics work until what this
+   * returns has settled. Null when there is nothing to wait for: then they are refused at once as well.
+   *
+   * When `giveUp` aborts, time is over: whatever still runs is to reject and to settle soon.
+   */
+  close(giveUp: AbortSignal): Promise<void> | null
+}
+
+/**
+ * Makes the extension of a log that has been recovered and that nobody has seen yet. What it throws
+ * makes opening fail; it has then to leave nothing running.
+ */
+export type ExtendLog = (log: ExtensibleLog) => LogExtension | Promise<LogExtension>
