@@ -1,94 +1,51 @@
 /// <reference types="node" preserve="true" />
 /**
- * The types that users hold. Offsets are numbers, ends are exclusive, times are milliseconds since
- * the epoch, sizes are bytes; -1 means no limit, as in Kafka.
+ * The types that users hold: what a log, a topic and a partition do, and how they are configured.
+ * Offsets are numbers, ends are exclusive, times are milliseconds since the epoch, sizes are bytes;
+ * -1 means no limit, as in Kafka.
  */
+import type { Acks, AppendOptions, AppendProgress, AppendResult } from './appending.ts'
 import type { Clock } from './clock.ts'
 import type { LogEvent } from './events.ts'
 import type { Files, LockKind } from './files/files.ts'
+import type {
+  From,
+  PartitionReadOptions,
+  PartitionReadResult,
+  Reader,
+  ReadOptions,
+  TopicFrom,
+} from './reading.ts'
+import type {
+  CompressionType,
+  LogRecord,
+  Offset,
+  RecordBatch,
+  RecordInput,
+  Serde,
+} from './records.ts'
 import type { VerifyOptions, VerifyReport } from './verification.ts'
 
-/** Logical number of a record in its partition; never a byte position. Exact up to 2^53. */
-export type Offset = number
-
-/** What may be given where bytes are meant; strings are written as UTF-8. */
-export type Bytes = Buffer | Uint8Array | string
-
-/** What may be given where `T` is read. */
-export type Input<T> = T extends Buffer ? Bytes : T
-
-/**
- * When an append resolves. `durable`: fsynced, survives power loss. `written`: in the operating
- * system's hands, survives the end of this process. `queued`: accepted, survives nothing yet.
- */
-export type Acks = 'durable' | 'written' | 'queued'
-
-/** Where to start reading; `{ last: n }` is the last n records of a partition. */
-export type From =
-  | Offset
-  | 'earliest'
-  | 'latest'
-  | { readonly timestamp: number | Date }
-  | { readonly last: number }
-
-/** Where to start reading a topic: one rule for all partitions, or an offset for each. */
-export type TopicFrom = From | { readonly offsets: Readonly<Record<number, Offset>> }
-
-/** Compression of a record batch. `gzip` is built in, the others need an optional package. */
-export type CompressionType = 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
-
-/** Turns keys or values into bytes and back. */
-export interface Serde<T> {
-  serialize(value: T): Bytes
-  /** May throw: the reader sees a `DeserializationError` with the bytes. */
-  deserialize(bytes: Buffer): T
-}
-
-/** Headers as they are given: an object, or ordered pairs when a name repeats. */
-export type HeadersInput =
-  | Readonly<Record<string, Bytes | null>>
-  | readonly (readonly [string, Bytes | null])[]
-
-/** A record to be appended. Key, value and headers are copied before the call returns. */
-export interface RecordInput<K = Buffer, V = Buffer> {
-  /** Absent or null: no key. */
-  readonly key?: Input<K> | null | undefined
-  /** Required; null is a tombstone. `undefined` is a TypeError. */
-  readonly value: Input<V> | null
-  readonly headers?: HeadersInput | undefined
-  /** @default the time of the call */
-  readonly timestamp?: number | Date | undefined
-  /** `topic.append` only: goes past the partitioner. */
-  readonly partition?: number | undefined
-}
-
-/** Options of one append. */
-export interface AppendOptions {
-  /** @default the topic's `acks` */
-  readonly acks?: Acks | undefined
-  /** How long to wait for room in the queue, in ms; -1 for ever. @default the log's `maxBlockMs` */
-  readonly maxBlockMs?: number | undefined
-  /** Takes the append back as long as it is not accepted; later it is not heard. */
-  readonly signal?: AbortSignal | undefined
-}
-
-/** Where the records of one call ended up; of this call's own records, also where a batch was shared. */
-export interface AppendResult {
-  readonly topic: string
-  readonly partition: number
-  readonly baseOffset: Offset
-  readonly nextOffset: Offset
-  /** Timestamp of the first record. */
-  readonly timestamp: number
-  /** (leader epoch, offset) is unique for everything that reached the disk. */
-  readonly leaderEpoch: number
-}
-
-/** How far `appendFrom` has come. */
-export interface AppendProgress {
-  readonly records: number
-  readonly bytes: number
-}
+export type { Acks, AppendOptions, AppendProgress, AppendResult } from './appending.ts'
+export type {
+  From,
+  PartitionReadOptions,
+  PartitionReadResult,
+  Reader,
+  ReadOptions,
+  TopicFrom,
+} from './reading.ts'
+export type {
+  Bytes,
+  CompressionType,
+  HeadersInput,
+  Input,
+  LogRecord,
+  Offset,
+  RecordBatch,
+  RecordInput,
+  Serde,
+} from './records.ts'
 
 /** How a topic gives up its past. */
 export type CleanupPolicy = 'delete' | 'compact' | 'compact,delete'
@@ -236,92 +193,6 @@ export interface OpenOptions {
   readonly files?: Files | undefined
   /** @default the machine's clock */
   readonly clock?: Clock | undefined
-}
-
-/** Options of `records()` and `batches()`. */
-export interface ReadOptions<F> {
-  /** Fixed when the reader is made. @default 'earliest' */
-  readonly from?: F | undefined
-  /** Wait at the end for more, instead of ending at the high watermark as it was at the call. @default false */
-  readonly live?: boolean | undefined
-  /** Rejects the pending read with `signal.reason`. */
-  readonly signal?: AbortSignal | undefined
-  /** Bytes read at once, and kept alive by any one record. @default 1048576 (1 MiB) */
-  readonly maxBytes?: number | undefined
-  /** @default true */
-  readonly checkCrcs?: boolean | undefined
-  /** What to do when the position is no longer, or not yet, in the log. @default 'error' */
-  readonly onOutOfRange?: 'error' | 'earliest' | 'latest' | undefined
-  /** `skip` goes on behind damage and reports it as an event. @default 'error' */
-  readonly onCorruption?: 'error' | 'skip' | undefined
-}
-
-/** Options of `partition.read()`. */
-export interface PartitionReadOptions {
-  readonly from: Offset
-  /** The first batch is returned even if it is larger. @default 1048576 (1 MiB) */
-  readonly maxBytes?: number | undefined
-  /** How long to wait when there is nothing yet, in ms. @default 0 */
-  readonly maxWaitMs?: number | undefined
-  readonly signal?: AbortSignal | undefined
-  /** @default true */
-  readonly checkCrcs?: boolean | undefined
-}
-
-/** What `partition.read()` found; `nextOffset` is where the next read goes on. */
-export interface PartitionReadResult<K = Buffer, V = Buffer> {
-  readonly batches: readonly RecordBatch<K, V>[]
-  readonly nextOffset: Offset
-  readonly highWatermark: Offset
-  readonly logStartOffset: Offset
-}
-
-/**
- * A pull-based sequence. At most one `next()` is pending at a time; `for await` closes it. `position`
- * lies behind what was yielded: partition to next offset, as `{ offsets: position }` takes it.
- */
-export interface Reader<T> extends AsyncIterableIterator<T>, AsyncDisposable {
-  readonly position: Readonly<Record<number, Offset>>
-}
-
-/**
- * A record read from the log: an object of its own, decoded when touched. Its Buffers are views
- * that stay valid for ever, must not be modified, and keep the chunk they were read with (up to
- * `maxBytes`) in memory; `detach()` gives a record with copies of its own.
- */
-export interface LogRecord<K = Buffer, V = Buffer> {
-  readonly topic: string
-  readonly partition: number
-  readonly offset: Offset
-  readonly timestamp: number
-  /** Decoded when touched. @throws {DeserializationError} when the serde refuses the bytes. */
-  readonly key: K | null
-  /** Decoded when touched. @throws {DeserializationError} when the serde refuses the bytes. */
-  readonly value: V | null
-  readonly keyBytes: Buffer | null
-  readonly valueBytes: Buffer | null
-  /** Size of the value in bytes without making a Buffer of it; -1 for a null value. */
-  readonly valueSizeBytes: number
-  readonly headers: readonly (readonly [string, Buffer | null])[]
-  /** The last header of that name. */
-  header(name: string): Buffer | null | undefined
-  detach(): LogRecord<K, V>
-  toJSON(): unknown
-}
-
-/** A record batch read from the log; iterating it decodes its records one after another. */
-export interface RecordBatch<K = Buffer, V = Buffer> extends Iterable<LogRecord<K, V>> {
-  readonly topic: string
-  readonly partition: number
-  readonly recordCount: number
-  readonly baseOffset: Offset
-  readonly nextOffset: Offset
-  readonly maxTimestamp: number
-  readonly leaderEpoch: number
-  /** Size of the batch as it lies in the log. */
-  readonly sizeBytes: number
-  readonly compressionType: CompressionType
-  toJSON(): unknown
 }
 
 /** How a partition fares. `damaged`: some records cannot be read, all else goes on. `failed`: appends are refused until `recover()`. */
