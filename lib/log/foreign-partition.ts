@@ -176,6 +176,8 @@ class ForeignSegments implements SegmentSource {
   readonly #onDamage: (damage: Damage) => void
   readonly #damage: Damage[] = []
   #listed: readonly ReadableSegment[] | null = null
+  /** The sealed segments as they were when a read last failed. */
+  #look: string | null = null
 
   constructor(environment: StorageEnvironment, dir: string, onDamage: (damage: Damage) => void) {
     this.#environment = environment
@@ -193,14 +195,28 @@ class ForeignSegments implements SegmentSource {
     return this.#listed
   }
 
-  refresh(): boolean {
-    const before = this.#listed ?? []
-    this.#listed = this.#list()
-    const isSame = before.length === this.#listed.length
-    return (
-      !isSame ||
-      before.some((segment, index) => segment.baseOffset !== this.#listed?.[index]?.baseOffset)
-    )
+  /**
+   * Compaction replaces files under the same names, and open handles go on showing the old ones: with
+   * anything different all of them are given up. Before the first look nothing is known to be the same.
+   */
+  refresh(seen: readonly ReadableSegment[]): boolean {
+    if (this.#listed !== null && this.#listed !== seen) return true
+    const listed = this.#list()
+    const { files, handles, indexes } = this.#environment
+    // The last one grows; it is read to where it ends.
+    const looks = listed.slice(0, -1).map(({ baseOffset }) => {
+      const stat = files.stat(join(this.#dir, segmentFileName(baseOffset, 'log')))
+      return `${baseOffset} ${stat?.sizeBytes} ${stat?.modifiedMs}`
+    })
+    const look = [...looks, listed.at(-1)?.baseOffset].join('\n')
+    if (look === this.#look) return false
+    this.#look = look
+    this.#listed = listed
+    handles.forgetAll(join(this.#dir, '/'))
+    for (const { baseOffset } of [...seen, ...listed]) {
+      indexes.forget(join(this.#dir, segmentFileName(baseOffset, 'log')))
+    }
+    return true
   }
 
   damage(): readonly Damage[] {

@@ -11,7 +11,8 @@
  *                                                   3 timestamps are the append's, 4 transactional,
  *                                                   5 control batch, 6 delete horizon is set
  *           23     4  last offset delta     int32   last offset = base offset + this
- *           27     8  base timestamp        int64
+ *           27     8  base timestamp        int64   with bit 6: the delete horizon, to which the
+ *                                                   records' timestamp deltas then relate
  *           35     8  max timestamp         int64   with bit 3: the timestamp of every record
  *           43     8  producer id           int64   -1: none
  *           51     2  producer epoch        int16   -1: none
@@ -27,6 +28,10 @@
  * Example: base timestamp 1700000000000, one record with key `k1`, value `v1`, header `h` = `x`, is
  * `1c 00 00 00 04 6b31 04 7631 02 02 68 02 78`: 14 bytes follow, both deltas are 0, two bytes of
  * key, two of value, one header whose name and value have one byte each.
+ *
+ * Compaction takes records out of batches and leaves base offset, last offset and sequence as they
+ * were. A batch without any records (61 bytes, base timestamp -1) stands for offsets whose records are
+ * gone: where the next batch is no neighbor, something was lost.
  *
  * The crc leaves out what a leader may stamp later: the base offset and its epoch. A changed base
  * offset therefore shows only in the order of offsets, not in the checksum.
@@ -67,6 +72,8 @@ export const batchAttribute = {
   appendTimestamps: 0x08,
   transactional: 0x10,
   control: 0x20,
+  /** The base timestamp is the time from which compaction may drop the batch's tombstones (KIP-534). */
+  deleteHorizon: 0x40,
 } as const
 
 /** Codecs by the number that the attributes hold. */

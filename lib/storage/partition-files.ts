@@ -16,6 +16,9 @@ export const manifestName = 'segments.manifest'
 const temporaryForm =
   /^(leader-epoch-checkpoint|segments\.manifest|partition\.metadata|\d{20}\.(snapshot|index|timeindex)|\d{20}\.\d+(\.\d+)?\.quarantined)\.tmp$/
 
+// A compacted segment that is not in its place yet, and the mark of one that is to be put there.
+const swapForm = /^\d{20}\.(log\.cleaned|\d+\.compacted)$/
+
 /** Names of one partition's directory; files that are not known are in none of the lists. */
 export interface PartitionFiles {
   /** Base offsets of the segments that have a log, ascending. */
@@ -25,6 +28,8 @@ export interface PartitionFiles {
   /** Index files of either kind. */
   readonly indexes: readonly { readonly baseOffset: number; readonly name: string }[]
   readonly temporaryNames: readonly string[]
+  /** What a compaction that a crash interrupted left; see `segment-swap.ts`. */
+  readonly swapNames: readonly string[]
   /** Without lines when there is no manifest, or none that can be read. */
   readonly manifest: Manifest
   /** Null when the file is there and cannot be read. */
@@ -38,6 +43,7 @@ export function readPartitionFiles(files: Files, dir: string): PartitionFiles {
   const snapshots: number[] = []
   const indexes: { baseOffset: number; name: string }[] = []
   const temporaryNames: string[] = []
+  const swapNames: string[] = []
   let hasManifest = false
   let hasEpochs = false
   for (const { name, isDirectory } of files.list(dir)) {
@@ -49,12 +55,14 @@ export function readPartitionFiles(files: Files, dir: string): PartitionFiles {
     else if (name === manifestName) hasManifest = true
     else if (name === leaderEpochsName) hasEpochs = true
     else if (temporaryForm.test(name)) temporaryNames.push(name)
+    else if (swapForm.test(name)) swapNames.push(name)
   }
   return {
     bases: bases.sort((a, b) => a - b),
     snapshots: snapshots.sort((a, b) => a - b),
     indexes,
     temporaryNames,
+    swapNames,
     manifest: (hasManifest ? readManifest(files, dir) : null) ?? { sealed: [], active: null },
     epochs: hasEpochs ? readEpochs(files, dir) : new LeaderEpochs(),
     hasEpochs,

@@ -32,6 +32,8 @@ export interface LifecycleHost {
   saveProducers(): Promise<void>
   /** Resolves when no producer snapshot is being written. */
   whenProducersSaved(): Promise<void>
+  /** Ends a compaction that is under way; resolves when it touches nothing any more. */
+  stopCompaction(): Promise<void>
   /** What was recovered takes the place of what was stopped, and appends are accepted again. */
   takeOver(recovered: RecoveredPartition, epoch: WritingEpoch): void
 }
@@ -73,6 +75,11 @@ export class PartitionLifecycle {
     this.#cleanEnd = of.cleanEnd
   }
 
+  /** Nothing but ending is done any more. */
+  get isEnding(): boolean {
+    return this.#closing !== null || this.#isOver
+  }
+
   /** Closed or abandoned: nothing more becomes visible. */
   get isOver(): boolean {
     return this.#isOver
@@ -112,12 +119,14 @@ export class PartitionLifecycle {
     return this.#change(async () => {
       const { pipeline } = this.#host
       if (pipeline.failure === null) return
+      await this.#host.stopCompaction()
       await pipeline.stop()
       await this.#reopen({ raisesEpoch: true })
     })
   }
 
   async #close(): Promise<void> {
+    await this.#host.stopCompaction()
     await this.#changing
     const { first, lost } = await this.#appends.flush()
     // What was never accepted, for want of room, is not lost by closing.
@@ -129,7 +138,9 @@ export class PartitionLifecycle {
     await pipeline.stop()
     this.#waiters.wakeAll()
     // A partition that was clean and stayed as it was has everything on disk already.
-    if (isSound && this.#cleanEnd !== this.#host.logEndOffset) {
+    const isFinished =
+      this.#cleanEnd === this.#host.logEndOffset && pipeline.segments.isActiveListed
+    if (isSound && !isFinished) {
       try {
         await this.#environment.room.insist(async () => {
           await pipeline.finishEpoch()
@@ -147,6 +158,7 @@ export class PartitionLifecycle {
   /** Refuses appends, rejects what is pending and waits until no operation is under way. */
   async #stop(error: Error): Promise<void> {
     this.#appends.rejectAll(error)
+    await this.#host.stopCompaction()
     await this.#host.pipeline.stop()
     await this.#host.whenProducersSaved()
   }
@@ -170,6 +182,7 @@ export class PartitionLifecycle {
     if (first !== null) throw first
     await this.#stop(new ClosedError(`partition ${identity.topic}-${identity.partition}`))
     try {
+      if (pipeline.segments.isUnsettled) throw new Error('a compaction did not come to its end')
       const cut = await this.#reader.boundaryAt(offset)
       this.#loweredTo = cut.offset
       await lower(cut.offset)

@@ -4,11 +4,18 @@
  * that started after that write ended (flushed); only then it is visible. The order is always
  * validate, write, flush, publish: memory never runs ahead of the disk but for what is accepted.
  */
-import type { DiskFullError, StorageError } from '../errors.ts'
+import {
+  ClosedError,
+  CorruptRecordError,
+  type DiskFullError,
+  type StorageError,
+} from '../errors.ts'
 import type { AppendResult, PartitionState, RecordInput } from '../types.ts'
 import { Acknowledgements } from './acknowledgements.ts'
 import { AppendAcceptor } from './append-acceptor.ts'
 import type { AppendRequest } from './append-request.ts'
+import type { CompactionRange } from './compaction-plan.ts'
+import { CompactionSlot } from './compaction-slot.ts'
 import { isKnownDamage } from './damage.ts'
 import type {
   Damage,
@@ -18,6 +25,14 @@ import type {
   StorageEnvironment,
 } from './environment.ts'
 import { HighWatermarkWaiters } from './high-watermark-waiters.ts'
+import {
+  type CompactedPartition,
+  type CompactionLimits,
+  type CompactionRequest,
+  type CompactionResult,
+  compactablePart,
+  compactPartition,
+} from './partition-compaction.ts'
 import { type LifecycleHost, PartitionLifecycle, type WritingEpoch } from './partition-lifecycle.ts'
 import { PartitionOffsets } from './partition-offsets.ts'
 import type { PipelineHost } from './pipeline-host.ts'
@@ -30,6 +45,9 @@ import { SegmentSet } from './segment-set.ts'
 import { isInternalTopic } from './topic-name.ts'
 import type { VerifiablePartition, VerifiableSegment } from './verify-partition.ts'
 import { WritePipeline } from './write-pipeline.ts'
+
+/** How often `roll` waits for the segment to be complete before it leaves that to others. */
+const maxRollTurns = 10
 
 /** What a partition log is made of. */
 export interface PartitionLogOptions {
@@ -58,6 +76,8 @@ export class PartitionLog
   readonly #reader: SegmentReader
   readonly #snapshots: ProducerSnapshots
   readonly #lifecycle: PartitionLifecycle
+  readonly #compaction = new CompactionSlot()
+  readonly #openedMs: number
   #pipeline: WritePipeline
   #producers: ProducerState
 
@@ -66,6 +86,7 @@ export class PartitionLog
     this.identity = options.identity
     this.dir = options.dir
     this.#environment = environment
+    this.#openedMs = environment.time.nowMs()
     this.#listener = listener
     this.#waiters = new HighWatermarkWaiters(environment.clock)
     this.#acks = new Acknowledgements(this.identity, recovered.leaderEpoch)
@@ -87,7 +108,7 @@ export class PartitionLog
       identity: this.identity,
       source: {
         segments: () => this.#pipeline.segments.segments(),
-        refresh: () => false,
+        refresh: seen => this.#pipeline.segments.segments() !== seen,
         damage: () => this.damage,
         noteDamage: damage => this.noteDamage(damage),
       },
@@ -241,6 +262,73 @@ export class PartitionLog
   }
 
   /**
+   * Seals the active segment unless it is empty, so that all that is flushed can be compacted; at the
+   * latest with the next write when appends go on all the time.
+   */
+  async roll(): Promise<void> {
+    const { segments } = this.#pipeline
+    await this.flush()
+    const { active } = segments
+    if (active === null || active.sizeBytes === 0) return
+    this.#pipeline.rollIdle()
+    if (segments.active === active) segments.sealWithNextWrite()
+    for (let turn = 0; turn < maxRollTurns && !segments.hasFinished(active); turn++) {
+      if (this.#lifecycle.isEnding || this.#pipeline.failure !== null) return
+      await this.flush()
+      await this.#pipeline.whenQuiet()
+      await segments.whenFinished()
+    }
+  }
+
+  /** What a compaction would work at. */
+  compactablePart(limits: CompactionLimits): CompactionRange {
+    return compactablePart(this.#environment, this.#compacted(), limits)
+  }
+
+  /**
+   * Compacts what may be compacted at the call; appends and reads go on. One at a time.
+   *
+   * Rejects with the signal's reason, with ClosedError when the partition ends or is cut meanwhile,
+   * and with StorageError when the file system fails; what was not replaced by then is as it was.
+   */
+  compact(request: CompactionRequest, signal: AbortSignal): Promise<CompactionResult> {
+    const { refusal } = this.#appends
+    if (refusal !== null) return Promise.reject(refusal)
+    if (this.#lifecycle.isEnding) return Promise.reject(new ClosedError())
+    return this.#compaction.run(signal, inner =>
+      compactPartition(this.#environment, this.#compacted(), { ...request, signal: inner }),
+    )
+  }
+
+  #compacted(): CompactedPartition {
+    const { segments, offsets } = this.#pipeline
+    const { segmentBytes, indexIntervalBytes } = this.config
+    return {
+      dir: this.dir,
+      segments,
+      producers: this.#producers,
+      logStartOffset: offsets.logStartOffset,
+      highWatermark: offsets.highWatermark,
+      segmentBytes,
+      indexIntervalBytes,
+      openedMs: this.#openedMs,
+      metDamage: async ({ damagedAt, damage }) => {
+        if (damage !== null) this.noteDamage(damage)
+        else await this.#meetDamage(damagedAt)
+      },
+    }
+  }
+
+  async #meetDamage(offset: number): Promise<void> {
+    try {
+      await this.readChunk({ from: offset, maxBytes: 1, checkCrcs: true })
+    } catch (error) {
+      // It is known by now.
+      if (!(error instanceof CorruptRecordError)) throw error
+    }
+  }
+
+  /**
    * Writes what makes a later recovery short: index entries, and a producer snapshot when there are
    * producers. What was the recovery point before the call may be checkpointed after it.
    */
@@ -318,6 +406,10 @@ export class PartitionLog
 
   whenProducersSaved(): Promise<void> {
     return this.#snapshots.whenSaved()
+  }
+
+  stopCompaction(): Promise<void> {
+    return this.#compaction.stop()
   }
 
   takeOver(recovered: RecoveredPartition, epoch: WritingEpoch): void {

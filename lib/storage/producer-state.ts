@@ -269,6 +269,25 @@ export class ProducerState {
     return bytes
   }
 
+  /** Last offset of the last durable batch of every producer, by producer id. */
+  lastOffsets(): ReadonlyMap<number, number> {
+    const offsets = new Map<number, number>()
+    for (const [producerId, { batches }] of this.#durableProducers()) {
+      const last = batches.at(-1)
+      if (last !== undefined) offsets.set(producerId, last.nextOffset - 1)
+    }
+    return offsets
+  }
+
+  /** First offset of the oldest transaction that is open; Infinity when none is. */
+  firstOpenOffset(): number {
+    let first = Number.POSITIVE_INFINITY
+    for (const { currentTxnFirstOffset } of this.#producers?.values() ?? []) {
+      if (currentTxnFirstOffset !== none) first = Math.min(first, currentTxnFirstOffset)
+    }
+    return first
+  }
+
   #durableProducers(): readonly (readonly [number, Producer])[] {
     const before = new Map<number, Producer | undefined>()
     for (const batch of this.#pending) {

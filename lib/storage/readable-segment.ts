@@ -16,8 +16,11 @@ export interface ReadableSegment {
 export interface SegmentSource {
   /** In offset order. */
   segments(): readonly ReadableSegment[]
-  /** Looks again after a file was gone or a lookup failed; true when something is different now. */
-  refresh(): boolean
+  /**
+   * Looks again after a read that went by `seen` met something that is gone, or not what it must be;
+   * true when something is different now, so that the read must begin anew.
+   */
+  refresh(seen: readonly ReadableSegment[]): boolean
   damage(): readonly Damage[]
   /** Damage was found; does nothing when it is known. */
   noteDamage(damage: Damage): void

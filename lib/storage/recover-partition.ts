@@ -6,6 +6,7 @@
  * was cut short by a crash.
  */
 import { StorageError } from '../errors.ts'
+import type { Files } from '../files/files.ts'
 import { baseOffsetAt, leaderEpochAt } from '../record/batch-format.ts'
 import { openClean } from './clean-open.ts'
 import type { Damage } from './environment.ts'
@@ -24,6 +25,7 @@ import {
 import { type LogScan, type ScannedSegment, scanLog } from './recovery-scan.ts'
 import { listSealed } from './sealed-segments.ts'
 import { type ActiveSegmentState, type SealedSegment, segmentPath } from './segment.ts'
+import { finishSwaps } from './segment-swap.ts'
 import type { Manifest } from './segments-manifest.ts'
 
 export type { RecoveredPartition, RecoverOptions } from './recovered-partition.ts'
@@ -48,12 +50,20 @@ function isErrno(error: unknown): error is NodeJS.ErrnoException {
 
 async function recover(options: RecoverOptions): Promise<RecoveredPartition> {
   const { files } = options.environment
-  const listed = readPartitionFiles(files, options.dir)
+  const listed = await settledFiles(files, options.dir)
   await removeTemporary(files, options.dir, listed.temporaryNames)
   const logStartOffset = options.checkpointedLogStart ?? guessLogStart(options, listed)
   const found = await removeLeftovers(files, options.dir, { found: listed, logStartOffset })
   const partition = { options, found, logStartOffset }
   return (options.wasClean ? await openClean(partition) : null) ?? (await repair(partition))
+}
+
+/** What the directory holds when a compaction that was interrupted has come to its end. */
+async function settledFiles(files: Files, dir: string): Promise<PartitionFiles> {
+  const listed = readPartitionFiles(files, dir)
+  if (listed.swapNames.length === 0) return listed
+  await finishSwaps(files, dir, listed)
+  return readPartitionFiles(files, dir)
 }
 
 /**

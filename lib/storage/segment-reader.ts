@@ -57,22 +57,18 @@ export class SegmentReader {
 
   /** See `ReadablePartition.readChunk`. */
   async readChunk(request: ChunkRequest, range: ReadableRange): Promise<LogChunk> {
-    try {
-      return await this.#readChunk(request, range)
-    } catch (error) {
-      // A segment that retention removed meanwhile: another look says whether the offset is gone with it.
-      if (
-        !(error instanceof StorageError) ||
-        errnoOf(error.cause) !== 'ENOENT' ||
-        !this.#source.refresh()
-      )
-        throw error
-      return await this.#readChunk(request, range)
+    for (;;) {
+      const seen = this.#source.segments()
+      try {
+        return await this.#readChunk(request, range)
+      } catch (error) {
+        if (!isGone(error) || !this.#source.refresh(seen)) throw error
+      }
     }
   }
 
   /** See `ReadablePartition.offsetForTimestamp`. */
-  offsetForTimestamp(timestamp: number, range: ReadableRange): Promise<number | null> {
+  async offsetForTimestamp(timestamp: number, range: ReadableRange): Promise<number | null> {
     const source = {
       identity: this.#identity,
       files: this.#files,
@@ -81,7 +77,14 @@ export class SegmentReader {
       boundaryAt: (offset: number) => this.boundaryAt(offset),
       readChunk: (request: ChunkRequest) => this.#readChunk(request, range),
     }
-    return new TimestampLookup(source, timestamp, range).offset()
+    for (;;) {
+      const seen = this.#source.segments()
+      try {
+        return await new TimestampLookup(source, timestamp, range).offset()
+      } catch (error) {
+        if (!isGone(error) || !this.#source.refresh(seen)) throw error
+      }
+    }
   }
 
   /** The boundary of the batch that holds `offset`, or where the log ends. */
@@ -108,14 +111,8 @@ export class SegmentReader {
 
   async #readChunk(request: ChunkRequest, range: ReadableRange): Promise<LogChunk> {
     const { from, maxBytes } = request
-    const { logStartOffset, highWatermark } = range
-    if (from < logStartOffset || from > highWatermark) {
-      throw new OffsetOutOfRangeError(
-        { ...this.#identity, offset: from },
-        logStartOffset,
-        highWatermark,
-      )
-    }
+    const { highWatermark } = range
+    this.#checkRange(from, range)
     const upTo = Math.min(request.upTo ?? highWatermark, highWatermark)
     if (from >= upTo) return emptyChunk(from)
     const segments = this.#source.segments()
@@ -134,7 +131,7 @@ export class SegmentReader {
         const resumesAt = Math.min(next?.baseOffset ?? upTo, upTo)
         if (reachedOffset < resumesAt) {
           // Another process may have rolled meanwhile; else what lies between is lost.
-          if (this.#source.refresh())
+          if (this.#source.refresh(segments))
             return await this.#readChunk({ ...request, hint: undefined }, range)
           throw this.#hole({ from: reachedOffset, to: resumesAt }, segment ?? next, from)
         }
@@ -183,6 +180,8 @@ export class SegmentReader {
         isIndexRebuilt = true
         continue
       }
+      // Compaction may have replaced the file meanwhile.
+      if (this.#source.refresh(segments)) return await this.#readChunk(request, range)
       const reason = found.kind === 'damage' ? found.reason : 'length'
       at = await this.#passDamage(
         segment,
@@ -190,6 +189,12 @@ export class SegmentReader {
         { from, upTo },
       )
     }
+  }
+
+  #checkRange(offset: number, { logStartOffset, highWatermark }: ReadableRange): void {
+    if (offset >= logStartOffset && offset <= highWatermark) return
+    const at = { ...this.#identity, offset }
+    throw new OffsetOutOfRangeError(at, logStartOffset, highWatermark)
   }
 
   #chunkOf(
@@ -347,6 +352,11 @@ function corrupt(damage: Damage, from: number): CorruptRecordError {
   return new CorruptRecordError({ path, position, from: Math.max(from, damage.from), to }, reason)
 }
 
-function errnoOf(cause: unknown): unknown {
-  return cause instanceof Error && 'code' in cause ? cause.code : undefined
+/**
+ * A file was not there any more: compaction or retention took it meanwhile, and another look says
+ * what has become of the offset.
+ */
+function isGone(error: unknown): boolean {
+  const cause = error instanceof StorageError ? error.cause : undefined
+  return cause instanceof Error && 'code' in cause && cause.code === 'ENOENT'
 }

@@ -21,6 +21,7 @@ import {
   type SealedSegment,
   segmentPath,
 } from './segment.ts'
+import { type SwapOutcome, swapSegments } from './segment-swap.ts'
 import { formatManifest, type SegmentFacts } from './segments-manifest.ts'
 
 /** Name of the manifest in the partition's directory. */
@@ -52,6 +53,11 @@ export class SegmentSet {
   #namesSynced = 0
   #readable: readonly ReadableSegment[] | null = null
   #finishing: Promise<void> = Promise.resolve()
+  /** Segments that are about to be replaced: the manifest must not speak of them. */
+  #replaced: readonly SealedSegment[] = []
+  #isUnsettled = false
+  #sealsNext = false
+  #isActiveListed = true
   readonly damage: Damage[]
 
   constructor(
@@ -95,6 +101,54 @@ export class SegmentSet {
     return this.#readable
   }
 
+  /** The sealed segments that are complete, with their indexes on disk, in order up to the first that is not. */
+  get finished(): readonly SealedSegment[] {
+    const end = this.#sealed.findIndex(segment => segment.pendingIndexes !== null)
+    return end === -1 ? [...this.#sealed] : this.#sealed.slice(0, end)
+  }
+
+  /** A swap failed in a way that only the next open, or a recovery, can tell the outcome of. */
+  get isUnsettled(): boolean {
+    return this.#isUnsettled
+  }
+
+  /**
+   * Puts `by`, whose log lies beside them under another name, in the place of neighbors. See
+   * `segment-swap.ts` for what a crash leaves.
+   */
+  replace(sources: readonly SealedSegment[], by: SealedSegment): Promise<SwapOutcome> {
+    const done = this.#finishing.then(() => this.#replace(sources, by))
+    this.#finishing = done.then(() => {})
+    return done
+  }
+
+  async #replace(sources: readonly SealedSegment[], by: SealedSegment): Promise<SwapOutcome> {
+    assert(!this.#isUnsettled)
+    const isCurrent = (): boolean => sources.every(source => this.#sealed.includes(source))
+    if (!isCurrent()) return { kind: 'outdated' }
+    const swap = { dir: this.#dir, range: by, bases: sources.map(source => source.baseOffset) }
+    this.#replaced = sources
+    const outcome = await swapSegments(this.#environment, swap, {
+      isCurrent,
+      dropLines: () => this.#writeManifest(null),
+      publish: () => {
+        this.#sealed.splice(this.#sealed.indexOf(sources[0] as SealedSegment), sources.length, by)
+        this.#readable = null
+        this.#forgetIndexes(sources)
+      },
+    })
+    this.#replaced = []
+    // A read that began before may have put the indexes of the old log back.
+    this.#forgetIndexes(sources)
+    this.#isUnsettled = outcome.kind === 'unsettled'
+    if (this.#sealed.includes(by)) await this.#complete(by, false)
+    return outcome
+  }
+
+  #forgetIndexes(segments: readonly SealedSegment[]): void {
+    for (const segment of segments) this.#environment.indexes.forget(this.#pathOf(segment))
+  }
+
   noteDamage(damage: Damage): void {
     this.damage.push(damage)
   }
@@ -107,12 +161,29 @@ export class SegmentSet {
     batch: { baseOffset: number; nextOffset: number; sizeBytes: number },
     segmentBytes: number,
   ): OpenFile | null {
-    if (this.#active?.isFullFor(batch, segmentBytes)) this.#seal(this.#active)
+    const active = this.#active
+    if (active !== null && (this.#sealsNext || active.isFullFor(batch, segmentBytes))) {
+      this.#seal(active)
+    }
     if (this.#activePin !== null) return this.#activePin.file
     if (!this.#environment.handles.hasRoom) return null
     if (this.#active === null) this.create(batch.baseOffset)
     else this.#activePin = this.#environment.handles.pin(this.#pathOf(this.#active), 'write')
     return (this.#activePin as PinnedFile | null)?.file ?? null
+  }
+
+  /** The next write begins a new segment. */
+  sealWithNextWrite(): void {
+    this.#sealsNext = (this.#active?.sizeBytes ?? 0) > 0
+  }
+
+  /** Whether the segment that was active is sealed, and complete with its indexes on disk. */
+  hasFinished(active: ActiveSegment): boolean {
+    const { baseOffset } = active
+    return (
+      this.#active !== active &&
+      this.#sealed.every(it => it.baseOffset !== baseOffset || it.pendingIndexes === null)
+    )
   }
 
   /** Bytes that the next write may take of the active segment without looking at its limits again. */
@@ -207,6 +278,11 @@ export class SegmentSet {
     await this.#writeManifest(active)
   }
 
+  /** Whether the manifest, as far as it spoke of the active segment when this was made, still does. */
+  get isActiveListed(): boolean {
+    return this.#isActiveListed
+  }
+
   /** Resolves when nothing happens in the background any more. */
   whenFinished(): Promise<void> {
     return this.#finishing
@@ -261,6 +337,7 @@ export class SegmentSet {
     this.#rolled.push({ segment, pin: this.#activePin })
     this.#active = null
     this.#activePin = null
+    this.#sealsNext = false
     this.#readable = null
     this.#environment.counters.segmentsRolled++
   }
@@ -283,20 +360,22 @@ export class SegmentSet {
   }
 
   #finish(segment: SealedSegment, isNew: boolean): void {
-    this.#finishing = this.#finishing.then(async () => {
-      try {
-        await this.#environment.room.insist(async () => {
-          if (segment.pendingIndexes !== null)
-            await this.#writeIndexFiles(segment.baseOffset, segment.pendingIndexes)
-          segment.pendingIndexes = null
-          this.#readable = null
-          await this.#writeManifest(null)
-        })
-        if (isNew) this.#listener.segmentSealed(segment)
-      } catch (error) {
-        this.#listener.backgroundFailed(`finishing segment ${segment.baseOffset}`, error as Error)
-      }
-    })
+    this.#finishing = this.#finishing.then(() => this.#complete(segment, isNew))
+  }
+
+  async #complete(segment: SealedSegment, isNew: boolean): Promise<void> {
+    try {
+      await this.#environment.room.insist(async () => {
+        if (segment.pendingIndexes !== null)
+          await this.#writeIndexFiles(segment.baseOffset, segment.pendingIndexes)
+        segment.pendingIndexes = null
+        this.#readable = null
+        await this.#writeManifest(null)
+      })
+      if (isNew) this.#listener.segmentSealed(segment)
+    } catch (error) {
+      this.#listener.backgroundFailed(`finishing segment ${segment.baseOffset}`, error as Error)
+    }
   }
 
   async #writeIndexFiles(
@@ -322,11 +401,14 @@ export class SegmentSet {
 
   async #writeManifest(active: ActiveSegment | null): Promise<void> {
     const sealed: SegmentFacts[] = []
-    for (const { facts, pendingIndexes } of this.#sealed) {
+    for (const segment of this.#sealed) {
+      const { facts, pendingIndexes } = segment
       // A line says that the segment and its indexes are synced: one that is not finished has none.
-      if (facts !== null && pendingIndexes === null) sealed.push(facts)
+      const isKnown = facts !== null && pendingIndexes === null && !this.#replaced.includes(segment)
+      if (isKnown) sealed.push(facts)
     }
     const text = formatManifest({ sealed, active: active?.facts() ?? null })
+    this.#isActiveListed = active !== null
     await replaceFile(this.#environment.files, join(this.#dir, manifestFileName), text)
   }
 

@@ -1,0 +1,121 @@
+/** Partitions to be compacted, and what must hold of one that was. */
+import assert from 'node:assert/strict'
+
+import type { Files } from '../../lib/files/files.ts'
+import {
+  baseOffsetAt,
+  batchSizeAt,
+  checkBatch,
+  nextOffsetAt,
+} from '../../lib/record/batch-format.ts'
+import type { CompactionRequest, CompactionResult } from '../../lib/storage/partition-compaction.ts'
+import type { PartitionLog } from '../../lib/storage/partition-log.ts'
+import { parseSegmentFile, segmentFileName } from '../../lib/storage/topic-name.ts'
+import { readBatches } from './open-partition.ts'
+
+/** A record as a test remembers it; a null value is a tombstone. */
+export interface KnownRecord {
+  readonly offset: number
+  readonly key: string | null
+  readonly value: string | null
+  readonly timestamp: number
+}
+
+/** What `compact` is asked to do, unless a test says otherwise: everything, at once. */
+export const wholePartition: CompactionRequest = {
+  firstDirtyOffset: 0,
+  minCompactionLagMs: 0,
+  mapBytes: 1 << 20,
+  bytesPerSecond: -1,
+  deleteRetentionMs: 1000,
+  keepAlive: false,
+  onCleaned: async () => {},
+  onProgress: () => {},
+}
+
+/** Seals what there is and compacts it. */
+export async function compact(
+  partition: PartitionLog,
+  request: Partial<CompactionRequest> = {},
+): Promise<CompactionResult> {
+  await partition.roll()
+  const signal = new AbortController().signal
+  return partition.compact({ ...wholePartition, ...request }, signal)
+}
+
+/** Every visible record. */
+export async function readRecords(
+  partition: PartitionLog,
+  from: number = partition.logStartOffset,
+): Promise<KnownRecord[]> {
+  const records: KnownRecord[] = []
+  for (const batch of await readBatches(partition, from)) {
+    for (const { offset, keyBytes, valueBytes, timestamp } of batch) {
+      if (offset < from) continue
+      const key = keyBytes?.toString() ?? null
+      records.push({ offset, key, value: valueBytes?.toString() ?? null, timestamp })
+    }
+  }
+  return records
+}
+
+/** The last record of every key, by key; a key whose last record is a tombstone has none. */
+export function latestByKey(records: readonly KnownRecord[]): Map<string, KnownRecord> {
+  const latest = new Map<string, KnownRecord>()
+  for (const record of records) {
+    if (record.key === null) continue
+    if (record.value === null) latest.delete(record.key)
+    else latest.set(record.key, record)
+  }
+  return new Map([...latest].sort(([a], [b]) => (a < b ? -1 : 1)))
+}
+
+/**
+ * Checks that a log holds no record that was not appended, each as it was, in order, and of every key
+ * the last one.
+ */
+export function assertCompacted(
+  found: readonly KnownRecord[],
+  appended: readonly KnownRecord[],
+  context = '',
+): void {
+  const byOffset = new Map(appended.map(record => [record.offset, record]))
+  let previous = -1
+  for (const record of found) {
+    assert.ok(record.offset > previous, `offsets rise. ${context}`)
+    assert.deepEqual(record, byOffset.get(record.offset), context)
+    previous = record.offset
+  }
+  assert.deepEqual(latestByKey(found), latestByKey(appended), context)
+  const keyless = (it: KnownRecord): boolean => it.key === null
+  assert.deepEqual(found.filter(keyless), appended.filter(keyless), context)
+}
+
+/** Checks by a walk of its own that the log files hold every offset once, in order and without a gap. */
+export function assertGapless(files: Files, dir: string, context = ''): void {
+  const bases: number[] = []
+  for (const { name } of files.list(dir)) {
+    const file = parseSegmentFile(name)
+    if (file?.suffix === 'log') bases.push(file.baseOffset)
+  }
+  bases.sort((a, b) => a - b)
+  let reached = bases[0] ?? 0
+  for (const base of bases) {
+    const bytes = files.readFile(`${dir}/${segmentFileName(base, 'log')}`) ?? Buffer.alloc(0)
+    assert.equal(base, reached, `a segment begins where the one before ends. ${context}`)
+    for (let position = 0; position < bytes.length; position += batchSizeAt(bytes, position)) {
+      const check = checkBatch(bytes, position, { end: bytes.length, checkCrc: true })
+      assert.equal(check, 'ok', context)
+      assert.equal(baseOffsetAt(bytes, position), reached, context)
+      reached = nextOffsetAt(bytes, position)
+    }
+  }
+}
+
+/** Names that only a compaction under way leaves. */
+export function swapNames(files: Files, dir: string): string[] {
+  return files
+    .list(dir)
+    .map(entry => entry.name)
+    .filter(name => /cleaned|compacted/.test(name))
+}
