@@ -12,6 +12,7 @@ import {
   nextOffsetAt,
 } from '../../lib/record/batch-format.ts'
 import { BatchWriter } from '../../lib/record/batch-writer.ts'
+import { DiskRoom } from '../../lib/storage/disk-room.ts'
 import type { StorageEnvironment } from '../../lib/storage/environment.ts'
 import { LeaderEpochs } from '../../lib/storage/leader-epochs.ts'
 import {
@@ -169,7 +170,8 @@ export function recoverOptions(
   const time = new EngineTime(manualClock(nowMs))
   const quarantineBytes = options.quarantineBytes ?? 1 << 26
   // Recovery touches nothing else of what the partitions of a log share.
-  const environment = { files, time, quarantineBytes } as unknown as StorageEnvironment
+  const room = new DiskRoom(files)
+  const environment = { files, time, room, quarantineBytes } as unknown as StorageEnvironment
   return {
     environment,
     dir,
