@@ -50,6 +50,7 @@ export async function openClean(partition: FoundPartition): Promise<RecoveredPar
     producers,
     lastAppendMs: lastAppendMs(manifest),
     damage: run.damage,
+    remembered: [],
     cut: null,
     report: null,
   }

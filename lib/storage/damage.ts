@@ -1,5 +1,10 @@
-/** Telling whether damage was met before. */
+/** Telling whether damage was met before, and keeping it on record in the manifest. */
+import { basename } from 'node:path'
+
 import type { Damage } from './environment.ts'
+import { segmentPath } from './segment.ts'
+import type { DamageLine } from './segments-manifest.ts'
+import { parseSegmentFile } from './topic-name.ts'
 
 /**
  * Whether `damage` is known: it starts at the same place as one of `known`, or lies inside one. Who
@@ -20,4 +25,25 @@ export function isSettledDamage(known: readonly Damage[], damage: Damage): boole
 
 function covers(known: Damage, damage: Damage): boolean {
   return known.from <= damage.from && damage.to <= known.to
+}
+
+/** The manifest's lines for what is damaged. */
+export function damageLines(damage: readonly Damage[]): readonly DamageLine[] {
+  return damage.map(({ from, to, path, position, reason, isSettled = false }) => {
+    const baseOffset = parseSegmentFile(basename(path))?.baseOffset ?? from
+    return { from, to, baseOffset, position, reason, isSettled }
+  })
+}
+
+/** What the lines say of the part of the log in `[logStartOffset, logEndOffset)`. */
+export function rememberedDamage(
+  dir: string,
+  lines: readonly DamageLine[],
+  within: { readonly logStartOffset: number; readonly logEndOffset: number },
+): readonly Damage[] {
+  return lines.flatMap(({ baseOffset, ...line }) => {
+    const from = Math.max(line.from, within.logStartOffset)
+    const to = Math.min(line.to, within.logEndOffset)
+    return from < to ? [{ ...line, from, to, path: segmentPath(dir, baseOffset, 'log') }] : []
+  })
 }

@@ -106,7 +106,7 @@ export class PartitionLifecycle {
     // A change or a close under way notices, and writes nothing more after this.
     await this.#changing
     await this.#closing?.catch(() => {})
-    this.#host.pipeline.segments.abandon()
+    await this.#abandonSegments()
   }
 
   /** See `PartitionLog.truncateTo`. */
@@ -151,8 +151,15 @@ export class PartitionLifecycle {
         failure ??= new StorageError(dir, 'close', error)
       }
     }
-    pipeline.segments.abandon()
+    await this.#abandonSegments()
     if (failure !== null) throw failure
+  }
+
+  /** A read that is under way may have put damage on record just now; what follows must not overlap with that. */
+  async #abandonSegments(): Promise<void> {
+    const { segments } = this.#host.pipeline
+    segments.abandon()
+    await segments.whenFinished()
   }
 
   /** Refuses appends, rejects what is pending and waits until no operation is under way. */
@@ -204,7 +211,7 @@ export class PartitionLifecycle {
 
   async #reopen(options: { readonly raisesEpoch: boolean }): Promise<void> {
     const { pipeline, dir, identity, recoveryPoint, logStartOffset } = this.#host
-    pipeline.segments.abandon()
+    await this.#abandonSegments()
     const recovered = await recoverPartition({
       environment: this.#environment,
       dir,

@@ -422,11 +422,12 @@ export class PartitionLog
   }
 
   #makePipeline(recovered: RecoveredPartition, epoch: WritingEpoch): WritePipeline {
-    const { sealed, active, damage, epochs, lastAppendMs } = recovered
+    const { sealed, active, damage, remembered, epochs, lastAppendMs } = recovered
     const segments = new SegmentSet(this.#environment, this.dir, {
       sealed,
       active,
-      damage,
+      damage: [...remembered, ...damage],
+      hasNewDamage: damage.length > 0,
       listener: this.#listener,
     })
     const offsets = new PartitionOffsets(recovered.logStartOffset, recovered.logEndOffset)

@@ -9,6 +9,7 @@ import { StorageError } from '../errors.ts'
 import type { Files } from '../files/files.ts'
 import { baseOffsetAt, leaderEpochAt } from '../record/batch-format.ts'
 import { openClean } from './clean-open.ts'
+import { isKnownDamage, rememberedDamage } from './damage.ts'
 import type { Damage } from './environment.ts'
 import { LeaderEpochs } from './leader-epochs.ts'
 import { lastAppendMs, type PartitionFiles, readPartitionFiles } from './partition-files.ts'
@@ -55,7 +56,11 @@ async function recover(options: RecoverOptions): Promise<RecoveredPartition> {
   const logStartOffset = options.checkpointedLogStart ?? guessLogStart(options, listed)
   const found = await removeLeftovers(files, options.dir, { found: listed, logStartOffset })
   const partition = { options, found, logStartOffset }
-  return (options.wasClean ? await openClean(partition) : null) ?? (await repair(partition))
+  const recovered =
+    (options.wasClean ? await openClean(partition) : null) ?? (await repair(partition))
+  const remembered = rememberedDamage(options.dir, found.manifest.damage ?? [], recovered)
+  const damage = recovered.damage.filter(it => !isKnownDamage(remembered, it))
+  return { ...recovered, damage, remembered }
 }
 
 /** What the directory holds when a compaction that was interrupted has come to its end. */
@@ -268,6 +273,7 @@ async function settle(plan: RepairPlan, findings: Findings): Promise<RecoveredPa
     producers: plan.producers.finish(logEndOffset),
     lastAppendMs: lastAppendMs(found.manifest),
     damage,
+    remembered: [],
     cut: cutBytes > 0 ? cutTail : null,
     report: isNothing ? null : report,
   }

@@ -37,7 +37,10 @@ export interface RecoveredPartition {
   readonly producers: ProducerState
   /** Engine time of the last append as far as it is known, else -1. */
   readonly lastAppendMs: number
+  /** What cannot be read and was not known when the partition was closed. */
   readonly damage: readonly Damage[]
+  /** What is on record as damaged. */
+  readonly remembered: readonly Damage[]
   /** Null when nothing was cut. */
   readonly cut: CutTail | null
   /** Null when there was nothing to do. */

@@ -20,7 +20,12 @@ import type { LeaderEpochs } from './leader-epochs.ts'
 import { leaderEpochsName, manifestName, type PartitionFiles } from './partition-files.ts'
 import { type CutBytes, quarantine } from './quarantine.ts'
 import { segmentPath } from './segment.ts'
-import { formatManifest, type Manifest, type SegmentFacts } from './segments-manifest.ts'
+import {
+  type DamageLine,
+  formatManifest,
+  type Manifest,
+  type SegmentFacts,
+} from './segments-manifest.ts'
 import type { SegmentSuffix } from './topic-name.ts'
 
 /** A tail that was cut. */
@@ -86,6 +91,7 @@ export async function removeLeftovers(
   const manifest = await keepLines(files, dir, {
     manifest: found.manifest,
     isKept: line => !gone.has(line.baseOffset),
+    isDamageKept: line => line.to > logStartOffset,
   })
   for (const baseOffset of gone) await removeSegment(files, dir, baseOffset)
   for (const offset of found.snapshots.filter(it => gone.has(it))) {
@@ -148,7 +154,9 @@ export async function cleanUp(files: Files, dir: string, plan: Cleanup): Promise
     quarantinedBytes = await quarantine(files, dir, { cuts: cut.bytes, quarantineBytes })
     await syncDirectory(files, dir)
     const isKept = (line: SegmentFacts): boolean => line.baseOffset < plan.cutBaseOffset
-    await keepLines(files, dir, { manifest: found.manifest, isKept })
+    // Offsets above the end are given again, to records that are not lost.
+    const isDamageKept = (line: DamageLine): boolean => line.to <= logEndOffset
+    await keepLines(files, dir, { manifest: found.manifest, isKept, isDamageKept })
   }
   if (plan.epochs !== null) {
     await replace(files, join(dir, leaderEpochsName), plan.epochs.format())
@@ -187,12 +195,21 @@ async function truncate(files: Files, { path, position }: CutBytes): Promise<voi
 async function keepLines(
   files: Files,
   dir: string,
-  at: { readonly manifest: Manifest; readonly isKept: (line: SegmentFacts) => boolean },
+  at: {
+    readonly manifest: Manifest
+    readonly isKept: (line: SegmentFacts) => boolean
+    readonly isDamageKept: (line: DamageLine) => boolean
+  },
 ): Promise<Manifest> {
   const sealed = at.manifest.sealed.filter(at.isKept)
   const { active } = at.manifest
-  const manifest = { sealed, active: active !== null && at.isKept(active) ? active : null }
-  const isSame = sealed.length === at.manifest.sealed.length && manifest.active === active
+  const before = at.manifest.damage ?? []
+  const damage = before.filter(at.isDamageKept)
+  const manifest = { sealed, active: active !== null && at.isKept(active) ? active : null, damage }
+  const isSame =
+    sealed.length === at.manifest.sealed.length &&
+    manifest.active === active &&
+    damage.length === before.length
   if (!isSame) await replace(files, join(dir, manifestName), formatManifest(manifest))
   return manifest
 }

@@ -11,9 +11,10 @@ import { DiskFullError } from '../errors.ts'
 import type { OpenFile } from '../files/files.ts'
 import type { WriteRegion } from './batch-accumulator.ts'
 import { replaceFile } from './checkpoint-file.ts'
+import { damageLines } from './damage.ts'
 import type { Damage, StorageEnvironment } from './environment.ts'
 import type { PinnedFile } from './file-handles.ts'
-import type { ReadableSegment } from './readable-segment.ts'
+import type { BatchBoundary, ReadableSegment } from './readable-segment.ts'
 import {
   ActiveSegment,
   type ActiveSegmentState,
@@ -58,6 +59,7 @@ export class SegmentSet {
   #isUnsettled = false
   #sealsNext = false
   #isActiveListed = true
+  #isAbandoned = false
   readonly damage: Damage[]
 
   constructor(
@@ -67,6 +69,8 @@ export class SegmentSet {
       readonly sealed: readonly SealedSegment[]
       readonly active: ActiveSegmentState | null
       readonly damage: readonly Damage[]
+      /** Some of the damage is not on record. */
+      readonly hasNewDamage?: boolean
       readonly listener: SegmentSetListener
     },
   ) {
@@ -79,6 +83,7 @@ export class SegmentSet {
     this.damage = [...options.damage]
     for (const segment of this.#sealed)
       if (segment.pendingIndexes !== null) this.#finish(segment, false)
+    if (options.hasNewDamage === true) this.#rememberDamage()
   }
 
   get active(): ActiveSegment | null {
@@ -117,9 +122,7 @@ export class SegmentSet {
    * `segment-swap.ts` for what a crash leaves.
    */
   replace(sources: readonly SealedSegment[], by: SealedSegment): Promise<SwapOutcome> {
-    const done = this.#finishing.then(() => this.#replace(sources, by))
-    this.#finishing = done.then(() => {})
-    return done
+    return this.inTurn(() => this.#replace(sources, by))
   }
 
   async #replace(sources: readonly SealedSegment[], by: SealedSegment): Promise<SwapOutcome> {
@@ -130,7 +133,7 @@ export class SegmentSet {
     this.#replaced = sources
     const outcome = await swapSegments(this.#environment, swap, {
       isCurrent,
-      dropLines: () => this.#writeManifest(null),
+      dropLines: () => this.writeManifest(null),
       publish: () => {
         this.#sealed.splice(this.#sealed.indexOf(sources[0] as SealedSegment), sources.length, by)
         this.#readable = null
@@ -149,8 +152,28 @@ export class SegmentSet {
     for (const segment of segments) this.#environment.indexes.forget(this.#pathOf(segment))
   }
 
+  /** Keeps damage in mind, also over a close: the manifest has a line for it. */
   noteDamage(damage: Damage): void {
     this.damage.push(damage)
+    this.#rememberDamage()
+  }
+
+  #rememberDamage(): void {
+    // Whoever opens the partition next may be reading the manifest already.
+    if (this.#isAbandoned || this.#isUnsettled) return
+    this.inTurn(() => this.writeManifest(null)).catch((error: Error) =>
+      this.#listener.backgroundFailed('putting damage on record', error),
+    )
+  }
+
+  /** Work on the files of sealed segments: one piece at a time, behind what is under way. */
+  inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#finishing.then(work)
+    this.#finishing = done.then(
+      () => {},
+      () => {},
+    )
+    return done
   }
 
   /**
@@ -269,13 +292,14 @@ export class SegmentSet {
   }
 
   /** A clean end: the indexes are complete and synced, and the manifest knows the active segment. */
-  async finish(): Promise<void> {
-    await this.#finishing
-    const active = this.#active
-    if (active === null) return
-    active.finishTimeIndex()
-    await this.#writeIndexFiles(active.baseOffset, active.indexes)
-    await this.#writeManifest(active)
+  finish(): Promise<void> {
+    return this.inTurn(async () => {
+      const active = this.#active
+      if (active === null) return
+      active.finishTimeIndex()
+      await this.#writeIndexFiles(active.baseOffset, active.indexes)
+      await this.writeManifest(active)
+    })
   }
 
   /** Whether the manifest, as far as it spoke of the active segment when this was made, still does. */
@@ -290,6 +314,7 @@ export class SegmentSet {
 
   /** Gives up all handles, also of files with bytes to flush. */
   abandon(): void {
+    this.#isAbandoned = true
     this.unpin()
     this.#rolled = []
     this.#environment.handles.forgetAll(join(this.#dir, '/'))
@@ -297,14 +322,19 @@ export class SegmentSet {
   }
 
   /** Cuts the files at a batch boundary: manifest lines go first, then later segments, then the tail. */
-  async cutTo(cut: { readonly baseOffset: number; readonly position: number }): Promise<void> {
+  cutTo(cut: BatchBoundary): Promise<void> {
+    return this.inTurn(() => this.#cutTo(cut))
+  }
+
+  async #cutTo(cut: BatchBoundary): Promise<void> {
     const { files, handles, indexes } = this.#environment
-    await this.#finishing
     const later = [...this.#sealed, ...(this.#active === null ? [] : [this.#active])].filter(
       segment => segment.baseOffset > cut.baseOffset,
     )
     this.#sealed = this.#sealed.filter(segment => segment.baseOffset < cut.baseOffset)
-    await this.#writeManifest(null)
+    // Offsets that are given again must not be taken for lost ones.
+    this.#keepDamage(it => it.to <= cut.offset)
+    await this.writeManifest(null)
     for (const { baseOffset } of later.reverse()) {
       for (const suffix of ['log', 'index', 'timeindex', 'snapshot'] as const) {
         const path = segmentPath(this.#dir, baseOffset, suffix)
@@ -329,6 +359,10 @@ export class SegmentSet {
       }
     }
     await files.syncDirectory(this.#dir)
+  }
+
+  #keepDamage(isKept: (damage: Damage) => boolean): void {
+    this.damage.splice(0, this.damage.length, ...this.damage.filter(isKept))
   }
 
   #seal(active: ActiveSegment): void {
@@ -370,7 +404,7 @@ export class SegmentSet {
           await this.#writeIndexFiles(segment.baseOffset, segment.pendingIndexes)
         segment.pendingIndexes = null
         this.#readable = null
-        await this.#writeManifest(null)
+        await this.writeManifest(null)
       })
       if (isNew) this.#listener.segmentSealed(segment)
     } catch (error) {
@@ -399,7 +433,8 @@ export class SegmentSet {
     }
   }
 
-  async #writeManifest(active: ActiveSegment | null): Promise<void> {
+  /** Says durably what is known of the segments by now; only ever in turn. */
+  async writeManifest(active: ActiveSegment | null): Promise<void> {
     const sealed: SegmentFacts[] = []
     for (const segment of this.#sealed) {
       const { facts, pendingIndexes } = segment
@@ -407,8 +442,9 @@ export class SegmentSet {
       const isKnown = facts !== null && pendingIndexes === null && !this.#replaced.includes(segment)
       if (isKnown) sealed.push(facts)
     }
-    const text = formatManifest({ sealed, active: active?.facts() ?? null })
     this.#isActiveListed = active !== null
+    const damage = damageLines(this.damage)
+    const text = formatManifest({ sealed, active: active?.facts() ?? null, damage })
     await replaceFile(this.#environment.files, join(this.#dir, manifestFileName), text)
   }
 

@@ -6,20 +6,36 @@
  *     varve segments 1
  *     sealed 0 1200 1048000 1700000000000 1700000360000 89abcdef
  *     active 1200 1207 812 1700000360001 1700000361000 00c0ffee
+ *     damage 1202 1203 1200 232 crc
  *     crc32 595305d9
  *
  * The fields are base offset, next offset (exclusive end), size in bytes, first and last append time
  * in ms, and the CRC-32 over the headers of the batches, `-` when that is not known. The active line is a statement about the
  * first `sizeBytes` bytes of that segment, made at a clean close.
+ *
+ * A `damage` line names offsets `[from, to)` that cannot be read, the base offset of the segment that
+ * should hold them, the position where the trouble starts, and what it is. It turns into a `gap` line
+ * when a repair has accepted the loss. Both are there to be remembered: data is read as if they were not.
  */
 import assert from 'node:assert/strict'
 
+import type { CorruptReason } from '../errors.ts'
 import { batchField, batchPrefixBytes } from '../record/batch-format.ts'
 import { checkedText, withChecksum } from './checkpoint-file.ts'
 import { crc32 } from './crc32.ts'
 
 const title = 'varve segments 1'
 const lineForm = /^(?:sealed|active) (\d+) (\d+) (\d+) (-1|\d+) (-1|\d+) (-|[0-9a-f]{8})$/
+
+const damageForm = /^(damage|gap) (\d+) (\d+) (\d+) (\d+) ([a-z-]+)$/
+const reasons: readonly CorruptReason[] = [
+  'crc',
+  'length',
+  'magic',
+  'offset-order',
+  'record',
+  'missing',
+]
 
 /** What is known of one segment. */
 export interface SegmentFacts {
@@ -35,19 +51,42 @@ export interface SegmentFacts {
   readonly headersCrc: number | null
 }
 
+/** Offsets `[from, to)` that cannot be read. */
+export interface DamageLine {
+  readonly from: number
+  readonly to: number
+  /** Of the segment that should hold them. */
+  readonly baseOffset: number
+  readonly position: number
+  readonly reason: CorruptReason
+  /** A `gap` line. */
+  readonly isSettled: boolean
+}
+
 /** What is known of the segments of one partition. */
 export interface Manifest {
   /** In offset order; segments may be missing. */
   readonly sealed: readonly SegmentFacts[]
   /** The active segment as the last clean close left it. */
   readonly active: SegmentFacts | null
+  /** What cannot be read. @default nothing */
+  readonly damage?: readonly DamageLine[] | undefined
 }
 
 /** The text of the file. */
 export function formatManifest(manifest: Manifest): string {
   const lines = manifest.sealed.map(facts => formatLine('sealed', facts))
   if (manifest.active !== null) lines.push(formatLine('active', manifest.active))
+  lines.push(...(manifest.damage ?? []).map(formatDamage))
   return withChecksum([title, ...lines, ''].join('\n'))
+}
+
+function formatDamage(line: DamageLine): string {
+  const { from, to, baseOffset, position, reason } = line
+  const kind = line.isSettled ? 'gap' : 'damage'
+  const text = `${kind} ${from} ${to} ${baseOffset} ${position} ${reason}`
+  assert.ok(parseDamage(text) !== null, 'what is known of damage is consistent')
+  return text
 }
 
 function formatLine(kind: 'sealed' | 'active', facts: SegmentFacts): string {
@@ -66,15 +105,33 @@ export function parseManifest(text: string): Manifest | null {
   if (lines.pop() !== '' || lines.shift() !== title) return null
   const sealed: SegmentFacts[] = []
   let active: SegmentFacts | null = null
+  const damage: DamageLine[] = []
   let previousEnd = 0
   for (const line of lines) {
+    const damaged = parseDamage(line)
+    if (damaged !== null) {
+      damage.push(damaged)
+      continue
+    }
     const facts = parseLine(line)
-    if (facts === null || facts.baseOffset < previousEnd || active !== null) return null
+    const isInOrder = active === null && damage.length === 0
+    if (facts === null || facts.baseOffset < previousEnd || !isInOrder) return null
     if (line.startsWith('sealed ')) sealed.push(facts)
     else active = facts
     previousEnd = facts.nextOffset
   }
-  return { sealed, active }
+  return damage.length === 0 ? { sealed, active } : { sealed, active, damage }
+}
+
+function parseDamage(line: string): DamageLine | null {
+  const fields = damageForm.exec(line) ?? []
+  const [from, to, baseOffset, position] = fields.slice(2, 6).map(Number)
+  if (from === undefined || to === undefined) return null
+  if (baseOffset === undefined || position === undefined) return null
+  const isSound = [from, to, baseOffset, position].every(Number.isSafeInteger) && from < to
+  const isSettled = fields[1] === 'gap'
+  const reason = reasons.find(it => it === fields[6])
+  return isSound && reason ? { from, to, baseOffset, position, reason, isSettled } : null
 }
 
 function parseLine(line: string): SegmentFacts | null {

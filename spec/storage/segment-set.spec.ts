@@ -300,7 +300,7 @@ describe('SegmentSet.cutTo', () => {
     await set.sync()
     await set.whenFinished()
     files.trace.length = 0
-    await set.cutTo({ baseOffset: 2, position: batchBytes })
+    await set.cutTo({ offset: 3, baseOffset: 2, position: batchBytes })
     assert.deepEqual(manifestOf(files), { sealed: [[0, 2]], active: null })
     assert.deepEqual(
       files
