@@ -95,6 +95,8 @@ export type {
   FindingType,
   KnownGap,
   PartitionVerification,
+  RepairOptions,
+  RepairReport,
   VerifyOptions,
   VerifyProgress,
   VerifyReport,

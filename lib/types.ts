@@ -24,7 +24,7 @@ import type {
   RecordInput,
   Serde,
 } from './records.ts'
-import type { VerifyOptions, VerifyReport } from './verification.ts'
+import type { RepairOptions, RepairReport, VerifyOptions, VerifyReport } from './verification.ts'
 
 export type { Acks, AppendOptions, AppendProgress, AppendResult } from './appending.ts'
 export type {
@@ -287,6 +287,24 @@ export interface Log extends AsyncDisposable {
    * @throws {StorageError} when a file cannot be read
    */
   verify(options?: VerifyOptions): Promise<VerifyReport>
+  /**
+   * Verifies, puts right what can be put right, and verifies that again. No batch that is good is
+   * moved, cut or given another offset. Indexes, manifests, leader epochs, checkpoints, producer
+   * snapshots, `partition.metadata` and the catalog are written anew. Damaged bytes are copied to
+   * `.quarantined` files as far as `quarantineBytes` goes, and their offsets put on record as gaps:
+   * reads of them go on failing with `CorruptRecordError`, also after the log is opened again, and
+   * `verify` does not count them any more. What a gap once held comes back when the file is restored
+   * from a backup while the log is closed; the next repair takes the gap off the record.
+   *
+   * A crash at any time leaves what was there before or what takes its place. Repairs of one log
+   * follow one another. A partition that has failed is left alone until it is recovered.
+   *
+   * @throws {ReadOnlyError} when the log was opened with `readOnly`
+   * @throws {UnknownTopicOrPartitionError} when there is no such topic
+   * @throws {CodecMissingError} when `deep` meets a codec whose package is not installed
+   * @throws {StorageError} when a file cannot be read or written; what was repaired before stays so
+   */
+  repair(options?: RepairOptions): Promise<RepairReport>
   /** Hears one type of event; returns the function that ends it. */
   on<T extends LogEvent['type']>(
     type: T,

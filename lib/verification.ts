@@ -1,4 +1,4 @@
-/** The types of `log.verify()`. */
+/** The types of `log.verify()` and `log.repair()`. */
 import type { Offset } from './types.ts'
 
 /** Options of `log.verify()`. */
@@ -100,4 +100,34 @@ export interface VerifyReport {
   readonly partitions: readonly PartitionVerification[]
   readonly findings: readonly Finding[]
   readonly gaps: readonly KnownGap[]
+}
+
+/** Options of `log.repair()`. */
+export interface RepairOptions {
+  /** Only this topic. @default all of them */
+  readonly topic?: string | undefined
+  /** Decode every record as well, to find what there is to repair. @default false */
+  readonly deep?: boolean | undefined
+  /** Bytes of log read in a second at most; -1: no limit. @default 67108864 (64 MiB) */
+  readonly maxBytesPerSecond?: number | undefined
+  /** Ends it between two steps: the call rejects with `signal.reason`; what was repaired stays so. */
+  readonly signal?: AbortSignal | undefined
+  /** Called after each piece that was read. */
+  readonly onProgress?: ((progress: VerifyProgress) => void) | undefined
+}
+
+/** What `log.repair()` did. */
+export interface RepairReport {
+  /** Nothing is left that could not be repaired. */
+  readonly ok: boolean
+  readonly durationMs: number
+  /** Findings that are gone; damage among them has become a known gap. */
+  readonly repaired: readonly Finding[]
+  /** Findings that nothing could be done about. */
+  readonly left: readonly Finding[]
+  /** Every gap on record, those of earlier repairs among them. */
+  readonly gaps: readonly KnownGap[]
+  /** Damaged bytes, and how many of them were copied to `.quarantined` files. */
+  readonly damagedBytes: number
+  readonly quarantinedBytes: number
 }

@@ -131,6 +131,12 @@ export class Checkpointer {
     return this.#waitingWrite
   }
 
+  /** As `write`, and writes every file anew, whatever it is known to hold. */
+  rewrite(): Promise<void> {
+    this.#written.clear()
+    return this.write()
+  }
+
   /**
    * Brings the partition's lines down to `offset` durably, before the log is cut there. They stay down
    * until the partition's next flush, so nothing may be flushed between this call and the cut.

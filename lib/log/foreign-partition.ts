@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 
 import { ReadOnlyError } from '../errors.ts'
-import { isKnownDamage } from '../storage/damage.ts'
+import { isKnownDamage, rememberedDamage } from '../storage/damage.ts'
 import type { Damage, PartitionIdentity, StorageEnvironment } from '../storage/environment.ts'
 import { HighWatermarkWaiters } from '../storage/high-watermark-waiters.ts'
 import { manifestName } from '../storage/partition-files.ts'
@@ -112,6 +112,7 @@ export class ForeignPartition implements DescribedPartition, VerifiablePartition
     const path = join(this.dir, manifestName)
     const bytes = storageCall(path, 'read', () => this.#environment.files.readFile(path))
     const manifest = bytes === null ? null : parseManifest(bytes.toString())
+    this.#segments.recorded = rememberedDamage(this.dir, manifest?.damage ?? [], this)
     // The writer finishes index files behind its appends; a line says that it has.
     const finished = new Set(manifest?.sealed.map(line => line.baseOffset))
     return this.#segments.segments().map(({ baseOffset, endPosition }) => ({
@@ -175,6 +176,8 @@ class ForeignSegments implements SegmentSource {
   readonly #dir: string
   readonly #onDamage: (damage: Damage) => void
   readonly #damage: Damage[] = []
+  /** What the writer has on record. */
+  recorded: readonly Damage[] = []
   #listed: readonly ReadableSegment[] | null = null
   /** The sealed segments as they were when a read last failed. */
   #look: string | null = null
@@ -220,7 +223,7 @@ class ForeignSegments implements SegmentSource {
   }
 
   damage(): readonly Damage[] {
-    return this.#damage
+    return [...this.recorded, ...this.#damage]
   }
 
   noteDamage(damage: Damage): void {

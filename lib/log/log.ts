@@ -23,13 +23,14 @@ import type {
   TopicConfig,
   TopicOptions,
 } from '../types.ts'
-import type { VerifyOptions, VerifyReport } from '../verification.ts'
+import type { RepairOptions, RepairReport, VerifyOptions, VerifyReport } from '../verification.ts'
 import { firstFailure, forEachBounded } from './bounded.ts'
 import { metricsOf, totalSizeBytes } from './describe.ts'
 import { cleanMarkerContent, fileNames, storageWait } from './directory-layout.ts'
 import type { LogExtension } from './extension.ts'
 import type { LogServices } from './log-services.ts'
 import type { OpenTopic } from './open-topic.ts'
+import { type RepairableLog, repairLog } from './repair-log.ts'
 import { TopicHandle } from './topic.ts'
 import { formatVersion } from './topic-catalog.ts'
 import type { NewTopic, TopicChanges } from './topic-changes.ts'
@@ -62,6 +63,8 @@ export class WritableLog implements Log {
   readonly #lock: DirectoryLock
   #sweepTimer: Timer | null = null
   #closing: Promise<void> | null = null
+  /** Ends with the last repair that was asked for; never rejects. */
+  #repairing: Promise<unknown> = Promise.resolve()
   /** The partition that was flushed last because handles or room were short. */
   #pressureTurn = 0
 
@@ -165,6 +168,17 @@ export class WritableLog implements Log {
     return report
   }
 
+  async repair(options: RepairOptions = {}): Promise<RepairReport> {
+    this.#assertOpen()
+    checkVerifyOptions('repair', options)
+    const repaired = this.#repairing.then(() => {
+      this.#assertOpen()
+      return repairLog(this.#repairable(), options)
+    })
+    this.#repairing = repaired.catch(() => undefined)
+    return await repaired
+  }
+
   on<T extends LogEvent['type']>(
     type: T,
     listener: (event: Extract<LogEvent, { type: T }>) => void,
@@ -217,9 +231,17 @@ export class WritableLog implements Log {
       topics: () => [...this.#changes.topics.values()],
       // Partitions of this process are as they are.
       refresh: () => {},
-      get isOpen() {
-        return isOpen()
-      },
+      isOpen,
+    }
+  }
+
+  #repairable(): RepairableLog {
+    const { catalog, checkpointer } = this.#services
+    return {
+      ...this.#verifiable(),
+      topics: () => [...this.#changes.topics.values()],
+      rewriteCatalog: () => catalog.commit(current => current),
+      rewriteCheckpoints: () => checkpointer.rewrite(),
     }
   }
 

@@ -19,7 +19,7 @@ import { checkTopicOptions } from '../options.ts'
 import { partitionDirName } from '../storage/topic-name.ts'
 import type { TurnMember } from '../storage/turn-scheduler.ts'
 import type { Log, LogDescription, Metrics, RecoveryReport, Topic, TopicOptions } from '../types.ts'
-import type { VerifyOptions, VerifyReport } from '../verification.ts'
+import type { RepairReport, VerifyOptions, VerifyReport } from '../verification.ts'
 import { planDirectories } from './adopt-directories.ts'
 import { metricsOf, totalSizeBytes } from './describe.ts'
 import type { LogExtension } from './extension.ts'
@@ -187,12 +187,15 @@ class ReadOnlyLog implements Log, ForeignOwner, TurnMember {
       dir: path,
       topics: () => [...this.#topics.values()],
       refresh: () => this.refresh(),
-      get isOpen() {
-        return isOpen()
-      },
+      isOpen,
     }
     const { report } = await verifyLog(log, options)
     return report
+  }
+
+  async repair(): Promise<RepairReport> {
+    this.#assertOpen()
+    throw new ReadOnlyError('repair')
   }
 
   on<T extends LogEvent['type']>(

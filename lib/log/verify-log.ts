@@ -16,6 +16,7 @@ import type {
   VerifyOptions,
   VerifyReport,
 } from '../verification.ts'
+import { asStorageError } from './directory-layout.ts'
 import {
   lookAtDirectory,
   type VerifiableTopic,
@@ -28,7 +29,7 @@ const defaultBytesPerSecond = 64 * 1024 * 1024
 /** The log that is verified. */
 export interface VerifiableLog extends VerifiedDirectory {
   readonly environment: StorageEnvironment
-  readonly isOpen: boolean
+  isOpen(): boolean
   topics(): readonly VerifiableTopic[]
 }
 
@@ -87,7 +88,8 @@ export async function verifyLog(log: VerifiableLog, options: VerifyOptions): Pro
         findings.push(...found.findings)
       } catch (error) {
         // A topic that was deleted meanwhile has nothing more to be wrong.
-        if (!log.isOpen || !isGone()) throw log.isOpen ? error : new ClosedError()
+        if (!log.isOpen()) throw new ClosedError()
+        if (!isGone()) throw asStorageError(error, partition.dir, 'verify')
         break
       }
     }
@@ -158,7 +160,7 @@ class Progress {
 
   of({ identity }: VerifiablePartition): (bytes: number) => void {
     return bytes => {
-      if (!this.#log.isOpen) throw new ClosedError()
+      if (!this.#log.isOpen()) throw new ClosedError()
       this.#checkedBytes += bytes
       // What is found is read twice, and there may be more by now.
       const totalBytes = Math.max(this.#totalBytes, this.#checkedBytes)

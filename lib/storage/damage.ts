@@ -1,4 +1,5 @@
 /** Telling whether damage was met before, and keeping it on record in the manifest. */
+import assert from 'node:assert/strict'
 import { basename } from 'node:path'
 
 import type { Damage } from './environment.ts'
@@ -27,10 +28,17 @@ function covers(known: Damage, damage: Damage): boolean {
   return known.from <= damage.from && damage.to <= known.to
 }
 
+/** Base offset of the segment whose log lies at `path`. */
+export function baseOffsetOf(path: string): number {
+  const parsed = parseSegmentFile(basename(path))
+  assert.ok(parsed !== null, 'damage lies in a segment')
+  return parsed.baseOffset
+}
+
 /** The manifest's lines for what is damaged. */
 export function damageLines(damage: readonly Damage[]): readonly DamageLine[] {
   return damage.map(({ from, to, path, position, reason, isSettled = false }) => {
-    const baseOffset = parseSegmentFile(basename(path))?.baseOffset ?? from
+    const baseOffset = baseOffsetOf(path)
     return { from, to, baseOffset, position, reason, isSettled }
   })
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 
 import type { Files } from '../files/files.ts'
 import { replaceFile } from './checkpoint-file.ts'
-import type { LeaderEpochs } from './leader-epochs.ts'
+import { type LeaderEpochEntry, LeaderEpochs } from './leader-epochs.ts'
 
 /**
  * The record of one session. It is durable before the first write of its epoch, so that no record of
@@ -12,7 +12,7 @@ import type { LeaderEpochs } from './leader-epochs.ts'
 export class EpochRecord {
   readonly #files: Files
   readonly #dir: string
-  readonly #epochs: LeaderEpochs
+  #epochs: LeaderEpochs
   readonly #leaderEpoch: number
   #isSaved: boolean
 
@@ -44,6 +44,21 @@ export class EpochRecord {
     return replaceFile(this.#files, path, this.#epochs.format()).then(() => {
       this.#isSaved = true
     })
+  }
+
+  /**
+   * Writes the file anew, from the epochs that the batches up to `endOffset` have; the latest one on
+   * record stays the latest. False, and nothing is done, when the batches contradict each other. Not
+   * beside `save`.
+   */
+  async restate(runs: readonly LeaderEpochEntry[], endOffset: number): Promise<boolean> {
+    const latest = this.#epochs.entries.at(-1)
+    if (latest === undefined) return false
+    const epochs = LeaderEpochs.ofRuns(runs, { latest, endOffset })
+    if (epochs === null) return false
+    await replaceFile(this.#files, join(this.#dir, 'leader-epoch-checkpoint'), epochs.format())
+    this.#epochs = epochs
+    return true
   }
 
   /**

@@ -48,6 +48,30 @@ export class LeaderEpochs {
     return epochs
   }
 
+  /**
+   * The epochs that batches have, one entry for each change, up to `endOffset`, followed by `latest`, the
+   * epoch of the session. Null when they fall, or lie above it: then a field of a batch is damaged, and
+   * to believe it would make the batches behind look like those of a leader that was deposed.
+   */
+  static ofRuns(
+    runs: readonly LeaderEpochEntry[],
+    end: { readonly latest: LeaderEpochEntry; readonly endOffset: number },
+  ): LeaderEpochs | null {
+    const { latest, endOffset } = end
+    const epochs = new LeaderEpochs()
+    for (const { epoch, startOffset } of runs) {
+      const last = epochs.latest
+      // A run goes on in the next segment.
+      if (epoch === last) continue
+      if (epoch < last || epoch < 0 || epoch > latest.epoch) return null
+      epochs.#entries.push({ epoch, startOffset })
+    }
+    if (epochs.latest < latest.epoch) {
+      epochs.assign(latest.epoch, Math.max(latest.startOffset, endOffset))
+    }
+    return epochs
+  }
+
   /** The text of the checkpoint file. */
   format(): string {
     return formatCheckpoint(

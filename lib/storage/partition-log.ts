@@ -40,6 +40,7 @@ import { ProducerSnapshots } from './producer-snapshots.ts'
 import type { ProducerState } from './producer-state.ts'
 import type { ChunkRequest, LogChunk, ReadablePartition } from './readable.ts'
 import type { RecoveredPartition } from './recover-partition.ts'
+import type { RepairableFiles } from './repair-partition.ts'
 import { SegmentReader } from './segment-reader.ts'
 import { SegmentSet } from './segment-set.ts'
 import { isInternalTopic } from './topic-name.ts'
@@ -236,6 +237,18 @@ export class PartitionLog
     this.#pipeline.segments.noteDamage(damage)
     this.#listener.corruption(damage)
     if (wasOk) this.#listener.stateChanged('damaged', undefined)
+  }
+
+  /** What a repair may change. */
+  get repairable(): RepairableFiles {
+    return {
+      segments: this.#pipeline.segments,
+      rewriteEpochs: (runs, endOffset) => this.#pipeline.rewriteEpochs(runs, endOffset),
+      replaceSnapshots: async paths => {
+        await this.#snapshots.remove(paths)
+        await this.saveProducers()
+      },
+    }
   }
 
   verifiableSegments(): readonly VerifiableSegment[] {

@@ -43,6 +43,16 @@ export class ProducerSnapshots {
     return saved
   }
 
+  /** Removes snapshots that are of no use, in turn with those that are written. */
+  remove(paths: readonly string[]): Promise<void> {
+    const removed = this.#saving.then(async () => {
+      for (const path of paths) if (this.#files.stat(path) !== null) await this.#files.remove(path)
+      await this.#files.syncDirectory(this.#dir)
+    })
+    this.#saving = removed.catch(() => {})
+    return removed
+  }
+
   /** Resolves when everything asked for has been written, or has failed. */
   async whenSaved(): Promise<void> {
     await this.#saving

@@ -14,6 +14,7 @@ import { replaceFile } from './checkpoint-file.ts'
 import { damageLines } from './damage.ts'
 import type { Damage, StorageEnvironment } from './environment.ts'
 import type { PinnedFile } from './file-handles.ts'
+import type { SegmentIndexes } from './index-cache.ts'
 import type { BatchBoundary, ReadableSegment } from './readable-segment.ts'
 import {
   ActiveSegment,
@@ -361,6 +362,74 @@ export class SegmentSet {
     await files.syncDirectory(this.#dir)
   }
 
+  /**
+   * Gives a sealed segment new index files and a new manifest line. The old line goes first, durably:
+   * a crash leaves a segment of which nothing is said. False when there is no such segment any more, or
+   * its files are not finished.
+   */
+  restate(
+    baseOffset: number,
+    by: { readonly indexes: SegmentIndexes; readonly facts: SegmentFacts | null },
+  ): Promise<boolean> {
+    return this.inTurn(async () => {
+      const index = this.#sealed.findIndex(it => it.baseOffset === baseOffset)
+      const segment = this.#sealed[index]
+      if (segment === undefined || segment.pendingIndexes !== null) return false
+      const { files, indexes } = this.#environment
+      this.#sealed[index] = { ...segment, facts: null }
+      await this.writeManifest(null)
+      const { offsets, times } = by.indexes
+      await replaceFile(files, segmentPath(this.#dir, baseOffset, 'index'), offsets.bytes())
+      await replaceFile(files, segmentPath(this.#dir, baseOffset, 'timeindex'), times.bytes())
+      indexes.forget(this.#pathOf(segment))
+      this.#sealed[index] = { ...segment, facts: by.facts }
+      await this.writeManifest(null)
+      return true
+    })
+  }
+
+  /** What is known of a sealed segment. */
+  factsOf(baseOffset: number): SegmentFacts | null {
+    return this.#sealed.find(it => it.baseOffset === baseOffset)?.facts ?? null
+  }
+
+  /** The file of a sealed segment is gone: what it held is a gap between its neighbors. */
+  dropMissing(baseOffset: number): Promise<void> {
+    return this.inTurn(async () => {
+      this.#sealed = this.#sealed.filter(it => it.baseOffset !== baseOffset)
+      this.#readable = null
+      await this.writeManifest(null)
+    })
+  }
+
+  /** Puts other damage on record in the place of what is known. Nothing has changed when it rejects. */
+  restateDamage(change: (known: readonly Damage[]) => readonly Damage[]): Promise<void> {
+    return this.inTurn(async () => {
+      const before = [...this.damage]
+      this.damage.splice(0, before.length, ...change(before))
+      try {
+        await this.writeManifest(null)
+      } catch (error) {
+        this.damage.splice(0, this.damage.length, ...before)
+        throw error
+      }
+    })
+  }
+
+  /** Writes the index files of the active segment from what is known of it. */
+  restateActive(): Promise<void> {
+    return this.inTurn(async () => {
+      const active = this.#active
+      if (active === null) return
+      const { offsets, times } = active.indexes
+      const copies = { offsets: Buffer.from(offsets.bytes()), times: Buffer.from(times.bytes()) }
+      await this.#writeIndexContents(active.baseOffset, copies)
+      // Entries that were saved meanwhile were cut again: the next time all are written.
+      active.savedOffsetEntries = 0
+      active.savedTimeEntries = 0
+    })
+  }
+
   #keepDamage(isKept: (damage: Damage) => boolean): void {
     this.damage.splice(0, this.damage.length, ...this.damage.filter(isKept))
   }
@@ -412,13 +481,18 @@ export class SegmentSet {
     }
   }
 
-  async #writeIndexFiles(
+  #writeIndexFiles(baseOffset: number, indexes: SegmentIndexes): Promise<void> {
+    const contents = { offsets: indexes.offsets.bytes(), times: indexes.times.bytes() }
+    return this.#writeIndexContents(baseOffset, contents)
+  }
+
+  async #writeIndexContents(
     baseOffset: number,
-    indexes: ReadableSegment['indexes'] & object,
+    contents: { readonly offsets: Buffer; readonly times: Buffer },
   ): Promise<void> {
     for (const [suffix, bytes] of [
-      ['index', indexes.offsets.bytes()],
-      ['timeindex', indexes.times.bytes()],
+      ['index', contents.offsets],
+      ['timeindex', contents.times],
     ] as const) {
       const file = this.#openSideFile(baseOffset, suffix)
       try {

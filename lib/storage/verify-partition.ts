@@ -9,11 +9,11 @@ import { join } from 'node:path'
 import { StorageError } from '../errors.ts'
 import type { Files } from '../files/files.ts'
 import type { Finding } from '../verification.ts'
-import { isSettledDamage } from './damage.ts'
+import { isKnownDamage, isSettledDamage } from './damage.ts'
 import type { Damage, PartitionIdentity, StorageEnvironment } from './environment.ts'
 import { attempt, type ReadableFile } from './file-io.ts'
 import { IndexesCheck } from './indexes-check.ts'
-import { LeaderEpochs } from './leader-epochs.ts'
+import { type LeaderEpochEntry, LeaderEpochs } from './leader-epochs.ts'
 import { leaderEpochsName, manifestName } from './partition-files.ts'
 import { ProducerState } from './producer-state.ts'
 import { segmentPath } from './segment.ts'
@@ -65,16 +65,21 @@ export interface PartitionFindings {
   readonly findings: readonly Finding[]
   /** The ranges that the findings of type `damage` are about, in their order. */
   readonly damaged: readonly DamagedRange[]
+  /** What is on record as damaged and could be read. */
+  readonly stale: readonly Damage[]
+  /** The leader epochs as the batches have them. */
+  readonly epochRuns: readonly LeaderEpochEntry[]
 }
 
 /** What one segment, or the files beside the segments, came to. */
 interface Look {
   readonly findings: readonly Finding[]
   readonly damaged: readonly DamagedRange[]
+  readonly stale: readonly Damage[]
   readonly walk: SegmentWalk | null
 }
 
-const nothing: Look = { findings: [], damaged: [], walk: null }
+const nothing: Look = { findings: [], damaged: [], stale: [], walk: null }
 
 /**
  * Verifies the partition. Damage that was not known is told to it.
@@ -130,6 +135,8 @@ class PartitionVerifier {
       records: sum(walk => walk.records),
       findings: looks.flatMap(look => look.findings),
       damaged: looks.flatMap(look => look.damaged),
+      stale: looks.flatMap(look => look.stale),
+      epochRuns: walks.flatMap(walk => walk.epochRuns),
     }
   }
 
@@ -147,7 +154,8 @@ class PartitionVerifier {
     for (const { from, to, path, position, reason } of damaged) {
       this.#partition.noteDamage({ from, to, path, position, reason })
     }
-    return { walk: second.walk ?? first.walk, findings, damaged }
+    const stale = second.stale.filter(it => isKnownDamage(first.stale, it))
+    return { walk: second.walk ?? first.walk, findings, damaged, stale }
   }
 
   async #lookAtSegment(baseOffset: number): Promise<Look> {
@@ -211,7 +219,24 @@ class PartitionVerifier {
       const range = { from: baseOffset, to: walk.nextOffset }
       findings.push(this.#finding('manifest', { path: manifestPath, position: 0, what, ...range }))
     }
-    return { findings, damaged, walk }
+    const stale = this.#staleDamage(path, walk)
+    for (const { from, to } of stale) {
+      const at = { path: join(this.#partition.dir, manifestName), position: 0 }
+      const what = `offsets [${from}, ${to}) are on record as lost, and can be read`
+      findings.push(this.#finding('manifest', { ...at, from, to, what }))
+    }
+    return { findings, damaged, stale, walk }
+  }
+
+  /** What is on record as damaged in this segment, and was not met: somebody has put the file back. */
+  #staleDamage(path: string, walk: SegmentWalk): readonly Damage[] {
+    return this.#partition.damage.filter(known => {
+      if (known.path !== path || known.to > this.#to) return false
+      if (known.to <= this.#partition.logStartOffset) return false
+      // What only decoding shows is not met without it.
+      if (known.reason === 'record' && !this.#request.deep) return false
+      return !walk.damage.some(met => met.from < known.to && known.from < met.to)
+    })
   }
 
   /** Lost records that a repair has put on record are no news. */
@@ -277,6 +302,7 @@ class PartitionVerifier {
     return {
       findings: [...findings, ...damaged.map(range => this.#finding('damage', range))],
       damaged,
+      stale: [],
       walk: null,
     }
   }

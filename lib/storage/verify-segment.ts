@@ -19,7 +19,7 @@ import { type Chain, findChain } from './batch-search.ts'
 import type { Damage } from './environment.ts'
 import type { ReadableFile } from './file-io.ts'
 import type { IndexesCheck } from './indexes-check.ts'
-import type { LeaderEpochs } from './leader-epochs.ts'
+import type { LeaderEpochEntry, LeaderEpochs } from './leader-epochs.ts'
 import { headersCrc } from './segments-manifest.ts'
 import type { WorkPace } from './work-pace.ts'
 
@@ -68,6 +68,8 @@ export interface SegmentWalk {
   readonly nextOffset: number
   /** Over the headers of all batches; null when not all of them could be read. */
   readonly headersCrc: number | null
+  /** Each leader epoch that follows another one in the batches, and where; as they are, in any order. */
+  readonly epochRuns: readonly LeaderEpochEntry[]
   /** The first batch whose epoch is not the one on record. */
   readonly epochMismatch: Mismatch | null
   /** The first record whose timestamp is above that of its batch. */
@@ -101,6 +103,7 @@ class SegmentWalker {
   #nextOffset: number
   /** Null once a part of the segment was left out. */
   #headersCrc: number | null = 0
+  readonly #epochRuns: LeaderEpochEntry[] = []
   #epochMismatch: Mismatch | null = null
   #timestampMismatch: Mismatch | null = null
 
@@ -132,6 +135,7 @@ class SegmentWalker {
       damage: this.#damage,
       nextOffset: this.#nextOffset,
       headersCrc: this.#headersCrc,
+      epochRuns: this.#epochRuns,
       epochMismatch: this.#epochMismatch,
       timestampMismatch: this.#timestampMismatch,
     }
@@ -174,10 +178,11 @@ class SegmentWalker {
 
   #compareEpoch(buffer: Buffer, position: number, filePosition: number): void {
     const { epochs, logStartOffset } = this.#request
-    if (epochs === null || this.#epochMismatch !== null || this.#nextOffset <= logStartOffset)
-      return
-    const from = baseOffsetAt(buffer, position)
+    if (this.#nextOffset <= logStartOffset) return
+    const from = Math.max(baseOffsetAt(buffer, position), logStartOffset)
     const epoch = leaderEpochAt(buffer, position)
+    if (this.#epochRuns.at(-1)?.epoch !== epoch) this.#epochRuns.push({ epoch, startOffset: from })
+    if (epochs === null || this.#epochMismatch !== null) return
     const known = epochs.entries.findLast(entry => entry.startOffset <= from)?.epoch ?? -1
     if (epoch === known) return
     const what = `the batch has leader epoch ${epoch}, on record is ${known}`

@@ -12,6 +12,7 @@ import { appendChannel } from './diagnostics.ts'
 import type { PartitionIdentity, StorageEnvironment } from './environment.ts'
 import { EpochRecord } from './epoch-record.ts'
 import { isDiskFull } from './file-io.ts'
+import type { LeaderEpochEntry } from './leader-epochs.ts'
 import { type FlushedWriter, PartitionFlusher } from './partition-flusher.ts'
 import type { PartitionOffsets } from './partition-offsets.ts'
 import type { PipelineHost, PipelineParts } from './pipeline-host.ts'
@@ -251,6 +252,18 @@ export class WritePipeline implements FlushedWriter {
         this.#goOn()
       },
     )
+  }
+
+  /** See `EpochRecord.restate`. Nothing is written under an epoch that is not saved meanwhile. */
+  async rewriteEpochs(runs: readonly LeaderEpochEntry[], endOffset: number): Promise<boolean> {
+    if (this.#isPreparing || this.#isStopped) return false
+    this.#isPreparing = true
+    try {
+      return await this.#epoch.restate(runs, endOffset)
+    } finally {
+      this.#isPreparing = false
+      this.#goOn()
+    }
   }
 
   /** Before a clean end: what is known of the epoch is made durable. */
