@@ -183,7 +183,7 @@ export interface OpenOptions {
   readonly diskLowBytes?: number | undefined
   /** Fewer free bytes make `log.state` `read-only`: appends are refused with `DiskFullError` until there are a quarter more; 0: never. @default 67108864 (64 MiB), and at most a sixteenth of the file system */
   readonly diskReserveBytes?: number | undefined
-  /** Size of the file `.ballast` that is given up when the disk is full, so that checkpoints and recovery have room; 0: none. At most a sixteenth of the file system. @default 1048576 (1 MiB) */
+  /** Size of the file `.ballast` that is given up when the disk is full, so that checkpoints and recovery have room; 0: none. At most an eighth of the file system. @default 1048576 (1 MiB) */
   readonly ballastBytes?: number | undefined
   /** How many bytes of cut tails are kept in `.quarantined` files per partition. @default 67108864 (64 MiB) */
   readonly quarantineBytes?: number | undefined

@@ -30,6 +30,9 @@ const defaultReserveBytes = 64 * 1024 * 1024
 /** The part of a file system that a default may take. */
 const largestShare = 16
 
+/** The part that the ballast may take: of a very small file system a sixteenth is not a block for each file. */
+const largestBallastShare = 8
+
 /** Space in files comes in pages and blocks of this size, as a rule. */
 const blockBytes = 4096
 
@@ -72,12 +75,12 @@ export function bytesUntilLook(freeBytes: number, thresholds: DiskThresholds): n
 }
 
 /**
- * How large the ballast is to be: what was asked for or a sixteenth of the file system, and no more
+ * How large the ballast is to be: what was asked for or an eighth of the file system, and no more
  * than half of what is free. 0 where it would not be worth a block, or where space has no limit.
  */
 export function ballastSize(limits: DiskLimits, { freeBytes, totalBytes }: DiskSpace): number {
   if (totalBytes === Number.MAX_SAFE_INTEGER) return 0
-  const wanted = Math.min(limits.ballastBytes, Math.floor(totalBytes / largestShare))
+  const wanted = Math.min(limits.ballastBytes, Math.floor(totalBytes / largestBallastShare))
   const affordable = Math.min(wanted, Math.floor(freeBytes / 2))
   return affordable - (affordable % blockBytes)
 }

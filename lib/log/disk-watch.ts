@@ -137,12 +137,20 @@ export class DiskWatch implements DiskKeeper {
     }
   }
 
-  /** Ends the timer; resolves when nothing is under way any more. */
+  /**
+   * Ends the timer; resolves when nothing is under way any more. Ballast that was given up is made of
+   * what is left: others may fill the disk before the log is opened again, which needs some.
+   */
   async close(): Promise<void> {
+    const wasOpen = this.#isOpen
     this.#isOpen = false
     this.#timer?.cancel()
     this.#timer = null
-    await this.#tail
+    await this.#inTurn(async () => {
+      if (!wasOpen) return
+      const { files, dir } = this.#options
+      await this.#keepBallast(await files.freeSpace(dir))
+    }).catch(() => undefined)
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -159,7 +167,8 @@ export class DiskWatch implements DiskKeeper {
       this.#isStatfsFailing = false
       this.#cause = null
       // The ballast goes first: space that it takes was never there for appends.
-      const freeBytes = space.freeBytes - (await this.#keepBallast(space))
+      const usedBytes = this.#isOpen ? await this.#keepBallast(space) : 0
+      const freeBytes = space.freeBytes - usedBytes
       this.#freeBytes = freeBytes
       const thresholds = thresholdsFor(limits, space)
       this.#bytesLeft = bytesUntilLook(freeBytes, thresholds)
@@ -180,7 +189,6 @@ export class DiskWatch implements DiskKeeper {
    * up on a full disk it is made of half of what is left. Says how much less is free then.
    */
   async #keepBallast(space: DiskSpace): Promise<number> {
-    if (!this.#isOpen) return 0
     try {
       const present = this.#ballast.sizeBytes
       const wanted = ballastSize(this.#options.limits, space)

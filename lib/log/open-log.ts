@@ -3,7 +3,7 @@ import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 import { type Clock, EngineTime, systemClock } from '../clock.ts'
-import { LockedError } from '../errors.ts'
+import { ClosedError, LockedError } from '../errors.ts'
 import { diskFiles } from '../files/disk-files.ts'
 import type { DirectoryLock, Files } from '../files/files.ts'
 import { memoryFiles } from '../files/memory-files.ts'
@@ -19,6 +19,7 @@ import { IndexCache } from '../storage/index-cache.ts'
 import { SyncIo } from '../storage/sync-io.ts'
 import { TurnScheduler } from '../storage/turn-scheduler.ts'
 import type { Log, OpenOptions } from '../types.ts'
+import { firstFailure } from './bounded.ts'
 import { Checkpointer } from './checkpointer.ts'
 import {
   asStorageError,
@@ -249,8 +250,10 @@ async function assemble(
       }),
     ),
   )
+  let services: LogServices | undefined
+  let changes: TopicChanges | undefined
   try {
-    const services: LogServices = {
+    services = {
       dir: path,
       options,
       environment,
@@ -266,7 +269,7 @@ async function assemble(
         onFailure: backgroundFailed('writing the checkpoints'),
       }),
     }
-    const changes = new TopicChanges(services)
+    changes = new TopicChanges(services)
     for (const { topic, partitions } of recovered.topics) {
       const open = new OpenTopic(topic, services, changes)
       open.attach(partitions.map((found, partition) => open.partitionLog(partition, found)))
@@ -279,14 +282,15 @@ async function assemble(
     reportRecovery(events, recovered)
     // Only now: with the checkpoints written no line of a deleted topic is left.
     for (const topic of recovered.catalog.deleting.values()) changes.removeLater(topic)
+    const { topics } = changes
     const extension = await opening.extend({
       dir: path,
       isReadOnly: false,
       options,
       environment,
       events,
-      topic: name => changes.topics.get(name),
-      topics: () => [...changes.topics.values()],
+      topic: name => topics.get(name),
+      topics: () => [...topics.values()],
     })
     return new WritableLog({
       name: opening.name,
@@ -297,6 +301,12 @@ async function assemble(
       recovery: recovered.report,
     })
   } catch (error) {
+    // The lock goes next: nothing of this opening may still write, now or by a timer.
+    services?.checkpointer.close()
+    changes?.stopRemoving()
+    await changes?.close()
+    const partitions = [...(changes?.topics.values() ?? [])].flatMap(topic => topic.partitions)
+    await firstFailure(partitions.map(partition => partition.abandon(new ClosedError())))
     slots.close()
     throw error
   }

@@ -24,6 +24,7 @@ export interface PendingResult {
 /** A call that an error takes out of the queue. */
 export interface FailedCall extends PendingResult {
   readonly baseOffset: number
+  readonly recordCount: number
 }
 
 let takenResolve: PendingResult['resolve'] | undefined
@@ -153,7 +154,8 @@ export class AckQueue {
       while (call < run.callCount && run.baseOffsetOf(call) + run.recordsPerCall <= offset) call++
       const keptCalls = call
       for (; call < run.callCount; call++) {
-        above.push({ baseOffset: run.baseOffsetOf(call), ...run.pendingOf(call) })
+        const baseOffset = run.baseOffsetOf(call)
+        above.push({ baseOffset, recordCount: run.recordsPerCall, ...run.pendingOf(call) })
       }
       run.calls.length = 2 * keptCalls
       if (run.settledCalls < keptCalls) kept.push(run)

@@ -162,10 +162,14 @@ export class AppendAcceptor implements LineHost, TurnMember {
   fellBack(error: DiskFullError, lostCount: number): void {
     const { writtenOffset } = this.#pipeline.offsets
     this.#isOpenUrgent = false
-    // Nobody waits for what was only queued: the next flush tells.
-    if (lostCount > 0) this.#failures.noteLost(error)
     this.#producers.rollback(writtenOffset)
-    for (const call of this.#acks.takeAbove(writtenOffset)) this.noteRejection(call, error)
+    const calls = this.#acks.takeAbove(writtenOffset)
+    // By offset: a repeated batch waits for the same records as its original.
+    const told = new Map(calls.map(({ baseOffset, recordCount }) => [baseOffset, recordCount]))
+    const toldCount = [...told.values()].reduce((sum, count) => sum + count, 0)
+    // Nobody waits for what was only queued: the next flush tells, or the end.
+    if (lostCount > toldCount) this.#failures.noteLost(error)
+    for (const call of calls) this.noteRejection(call, error)
     this.#line?.rejectAll(error)
   }
 

@@ -86,8 +86,8 @@ describe('ballastSize', () => {
     assert.equal(ballastSize(byDefault, { freeBytes: gib, totalBytes: 100 * gib }), mib)
   })
 
-  it('a small file system → a sixteenth of it, in whole blocks', () => {
-    assert.equal(ballastSize(byDefault, { freeBytes: 200_000, totalBytes: 200_000 }), 12_288)
+  it('a small file system → an eighth of it, in whole blocks', () => {
+    assert.equal(ballastSize(byDefault, { freeBytes: 200_000, totalBytes: 200_000 }), 24_576)
   })
 
   it('hardly anything is free → half of that', () => {

@@ -181,6 +181,23 @@ describe('opening after a crash', () => {
     }
   })
 
+  it('its last write fails → nothing of it writes later, beside the log that opens next', async () => {
+    const files = faultyFiles({ seed: 1 })
+    const clock = manualClock()
+    await leave(files, async log => (await log.topic('orders')).append({ value: 'kept' }))
+    files.failAt({ operation: 1, kind: 'EIO', on: 'rename', path: /recovery-point/ })
+    // What is there says the same, and would not be written again.
+    await files.remove('/log/recovery-point-offset-checkpoint')
+    await assert.rejects(openLog('/log', { files, clock }), { code: 'STORAGE_FAILED' })
+    const before = files.operations
+    clock.advance(600_000)
+    for (let turn = 0; turn < 50; turn++) await new Promise(setImmediate)
+    assert.equal(files.operations, before)
+    const log = await openLog('/log', { files })
+    assert.deepEqual(await values(log, 'orders'), ['kept'])
+    await log.close()
+  })
+
   it('the power goes at any call of creating, appending or closing → what was acknowledged is there', async () => {
     for (let operation = 1, isOver = false; !isOver; operation++) {
       const files = faultyFiles({ seed: operation })

@@ -183,7 +183,16 @@ export function startFile(
   [path, ...args]: readonly [string, ...string[]],
   { nodeOptions = [], detached = false }: StartOptions = {},
 ): Program {
-  const child = spawn(process.execPath, [...nodeOptions, path, ...args], { detached })
+  return startCommand(test, [process.execPath, ...nodeOptions, path, ...args], { detached })
+}
+
+/** Starts any command; it is killed when the test ends. */
+export function startCommand(
+  test: AtEnd,
+  [command, ...args]: readonly [string, ...string[]],
+  { detached = false }: Pick<StartOptions, 'detached'> = {},
+): Program {
+  const child = spawn(command, args, { detached })
   const program = new Program(child)
   test.after(() => program.kill())
   return program
