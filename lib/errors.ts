@@ -30,6 +30,7 @@ export type LogErrorCode =
   | 'OUT_OF_ORDER_SEQUENCE'
   | 'INVALID_PRODUCER_EPOCH'
   | 'DESERIALIZATION_FAILED'
+  | 'POLICY_VIOLATION'
 
 /** Whether a rejected append may nevertheless be found in the log later. */
 export type AppendOutcome = 'not-written' | 'unknown'
@@ -379,6 +380,18 @@ export class CodecMissingError extends LogError {
     })
     this.codec = codec
     this.package = packageName
+  }
+}
+
+/** The topic's `cleanupPolicy` rules out what was asked for; Kafka's POLICY_VIOLATION. Nothing was changed. */
+export class PolicyViolationError extends LogError {
+  readonly topic: string
+  readonly cleanupPolicy: string
+
+  constructor(topic: string, cleanupPolicy: string, refused: string) {
+    super('POLICY_VIOLATION', `topic ${topic} has the cleanupPolicy '${cleanupPolicy}': ${refused}`)
+    this.topic = topic
+    this.cleanupPolicy = cleanupPolicy
   }
 }
 

@@ -3,6 +3,7 @@
  * are called synchronously; one that throws is reported through `process.emitWarning` and disturbs
  * nothing.
  */
+import type { CompactionSkip, PartitionCompaction } from './compaction.ts'
 import type { PartitionState, RecoveryReport } from './types.ts'
 
 interface OfPartition {
@@ -59,4 +60,13 @@ export type LogEvent =
       readonly from: number
       readonly to: number
     } & OfPartition)
+  | ({
+      readonly type: 'compactionProgress'
+      /** From 1 up. */
+      readonly pass: number
+      readonly doneBytes: number
+      readonly totalBytes: number
+    } & OfPartition)
+  | ({ readonly type: 'compacted' } & PartitionCompaction & OfPartition)
+  | ({ readonly type: 'compactionSkipped'; readonly reason: CompactionSkip } & OfPartition)
   | { readonly type: 'backgroundFailed'; readonly what: string; readonly error: Error }

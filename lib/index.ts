@@ -4,6 +4,7 @@
  * is not listed here, or in `testing/index.ts`, may change at any time.
  */
 export type { Clock, Timer } from './clock.ts'
+export type { CompactionReport, CompactionSkip, PartitionCompaction } from './compaction.ts'
 export type {
   AppendOutcome,
   CorruptReason,
@@ -27,6 +28,7 @@ export {
   OffsetMismatchError,
   OffsetOutOfRangeError,
   OutOfOrderSequenceError,
+  PolicyViolationError,
   QueueFullError,
   ReadOnlyError,
   RecordBatchTooLargeError,

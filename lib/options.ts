@@ -56,6 +56,8 @@ export interface ResolvedOpenOptions {
   readonly maxParallelFlushes: number
   readonly sweepIntervalMs: number
   readonly maxTotalBytes: number
+  readonly compactionMapBytes: number
+  readonly compactionBytesPerSecond: number
   readonly quarantineBytes: number
   /** Null when the default holds, which is smaller on a small file system. */
   readonly diskLowBytes: number | null
@@ -154,6 +156,8 @@ const openRules: { readonly [O in keyof Required<OpenOptions>]: Check } = {
   maxParallelFlushes: integer({ from: 1 }),
   sweepIntervalMs: integer({ from: 1, orNoLimit: true }),
   maxTotalBytes: integer({ from: 1, orNoLimit: true }),
+  compactionMapBytes: integer({ from: 1024, to: largestInt32 }),
+  compactionBytesPerSecond: integer({ from: 1, orNoLimit: true }),
   quarantineBytes: integer({ from: 0, orNoLimit: true }),
   diskLowBytes: integer({ from: 0 }),
   diskReserveBytes: integer({ from: 0 }),
@@ -189,6 +193,8 @@ export function resolveOpenOptions(options: OpenOptions | undefined): ResolvedOp
     maxParallelFlushes: given.maxParallelFlushes ?? defaultParallelFlushes(),
     sweepIntervalMs: given.sweepIntervalMs ?? 300_000,
     maxTotalBytes: given.maxTotalBytes ?? -1,
+    compactionMapBytes: given.compactionMapBytes ?? 32 * 1024 * 1024,
+    compactionBytesPerSecond: given.compactionBytesPerSecond ?? 64 * 1024 * 1024,
     quarantineBytes: noLimit(given.quarantineBytes ?? 64 * 1024 * 1024),
     diskLowBytes: given.diskLowBytes ?? null,
     diskReserveBytes: given.diskReserveBytes ?? null,
@@ -292,4 +298,9 @@ export function resolveTopicConfig(
   const waitsForMore = config['flushRecords'] !== 1 || config['flushBytes'] !== -1
   if (sources['flushMs'] === 'default' && waitsForMore) config['flushMs'] = impliedFlushMs
   return { config: config as ResolvedTopicConfig, sources: sources as TopicConfigSources }
+}
+
+/** Whether the topic's records are compacted. */
+export function isCompacted(config: { readonly cleanupPolicy: string }): boolean {
+  return config.cleanupPolicy !== 'delete'
 }

@@ -6,6 +6,7 @@
  */
 import type { Acks, AppendOptions, AppendProgress, AppendResult } from './appending.ts'
 import type { Clock } from './clock.ts'
+import type { CompactionReport } from './compaction.ts'
 import type { LogEvent } from './events.ts'
 import type { Files, LockKind } from './files/files.ts'
 import type {
@@ -179,6 +180,10 @@ export interface OpenOptions {
   readonly sweepIntervalMs?: number | undefined
   /** What all topics may take on the disk; beyond it the oldest segments of the topics go whose `cleanupPolicy` contains `delete`. -1: no limit. @default -1 */
   readonly maxTotalBytes?: number | undefined
+  /** Memory for the keys of one pass of a compaction, while it runs: 20 bytes a key. With more keys it takes several passes. @default 33554432 (32 MiB) */
+  readonly compactionMapBytes?: number | undefined
+  /** How much compaction reads and writes together in a second, in bytes; -1: as fast as it can. @default 67108864 (64 MiB) */
+  readonly compactionBytesPerSecond?: number | undefined
   /** Fewer free bytes on the disk make `log.state` `low`, which is a warning; 0: never. @default 1073741824 (1 GiB), and at most a sixteenth of the file system */
   readonly diskLowBytes?: number | undefined
   /** Fewer free bytes make `log.state` `read-only`: appends are refused with `DiskFullError` until there are a quarter more; 0: never. @default 67108864 (64 MiB), and at most a sixteenth of the file system */
@@ -253,6 +258,14 @@ export interface Topic<K = Buffer, V = Buffer> {
   addPartitions(total: number): Promise<void>
   describe(): Promise<TopicDescription>
   flush(): Promise<void>
+  /**
+   * Compacts every partition now, its active segment included, whatever the dirty share; of a topic
+   * whose `cleanupPolicy` contains `compact`. Appends and reads go on. What was compacted when it rejects stays so.
+   *
+   * @throws {PolicyViolationError} when the topic is not compacted
+   * @throws {StorageError} when the file system fails
+   */
+  compact(): Promise<CompactionReport>
 }
 
 /** An open log directory. */

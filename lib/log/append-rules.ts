@@ -8,7 +8,8 @@ import {
   checkOptions,
   checkSignal,
 } from '../checks.ts'
-import { InvalidTimestampError } from '../errors.ts'
+import { InvalidRecordError, InvalidTimestampError } from '../errors.ts'
+import { isCompacted } from '../options.ts'
 import type { AppendRequest } from '../storage/append-request.ts'
 import type { PartitionConfig } from '../storage/environment.ts'
 import type { AppendOptions } from '../types.ts'
@@ -49,8 +50,26 @@ export class AppendRules {
     return this.#request
   }
 
-  /** Whether `checkTimestamps` has to be called at all. */
-  get limitsTimestamps(): boolean {
+  /** Whether `check` has to be called at all. */
+  get checksRecords(): boolean {
+    return this.#limitsTimestamps || isCompacted(this.#state.config)
+  }
+
+  /**
+   * @throws {InvalidRecordError} when a record of a compacted topic has no key
+   * @throws {InvalidTimestampError} when a record's timestamp lies too far ahead and the topic refuses those
+   */
+  check(records: readonly PlainRecord[]): void {
+    this.#checkTimestamps(records)
+    if (!isCompacted(this.#state.config)) return
+    for (const record of records) {
+      // What is no record is refused by the record layer with a message of its own.
+      if (typeof record !== 'object' || record === null || (record.key ?? null) !== null) continue
+      throw new InvalidRecordError(`topic ${this.#state.name} is compacted: its records need a key`)
+    }
+  }
+
+  get #limitsTimestamps(): boolean {
     const { timestampAfterMaxMs, timestampAfterMaxAction, timestampType } = this.#state.config
     const isLimited = timestampAfterMaxMs !== -1 && timestampAfterMaxAction === 'reject'
     return isLimited && timestampType === 'create'
@@ -81,9 +100,8 @@ export class AppendRules {
     }
   }
 
-  /** @throws {InvalidTimestampError} when a record's timestamp lies too far ahead and the topic refuses those */
-  checkTimestamps(records: readonly PlainRecord[]): void {
-    if (!this.limitsTimestamps) return
+  #checkTimestamps(records: readonly PlainRecord[]): void {
+    if (!this.#limitsTimestamps) return
     const nowMs = this.#state.time.nowMs()
     const { timestampAfterMaxMs } = this.#state.config
     for (const record of records) {

@@ -7,7 +7,8 @@
  *     .ballast                               space to give up when the disk is full
  *     topics.catalog  visible.slots          ours
  *     recovery-point-offset-checkpoint  log-start-offset-checkpoint
- *     replication-offset-checkpoint          Kafka's text form
+ *     replication-offset-checkpoint  cleaner-offset-checkpoint
+ *                                            Kafka's text form
  *
  * A partition's directory is `<topic>-<partition>`; one that is being deleted has
  * `.<32 hex>-delete` behind it, one that was set aside `.<32 hex>-stray`. The hexadecimal digits are
@@ -30,6 +31,7 @@ export const fileNames: {
   readonly recoveryPoints: string
   readonly logStarts: string
   readonly highWatermarks: string
+  readonly cleanerOffsets: string
   readonly partitionMetadata: string
 } = {
   catalog: 'topics.catalog',
@@ -39,6 +41,7 @@ export const fileNames: {
   recoveryPoints: 'recovery-point-offset-checkpoint',
   logStarts: 'log-start-offset-checkpoint',
   highWatermarks: 'replication-offset-checkpoint',
+  cleanerOffsets: 'cleaner-offset-checkpoint',
   partitionMetadata: 'partition.metadata',
 }
 
@@ -54,7 +57,7 @@ const logFileNames = new Set([
   fileNames.recoveryPoints,
   fileNames.logStarts,
   fileNames.highWatermarks,
-  'cleaner-offset-checkpoint',
+  fileNames.cleanerOffsets,
   'meta.properties',
   'bootstrap.checkpoint',
 ])

@@ -1,13 +1,15 @@
 /** One topic of a log that another process writes: what its handles share. */
+
 import type { Clock, EngineTime } from '../clock.ts'
+import type { CompactionReport } from '../compaction.ts'
 import {
   ClosedError,
   type LogError,
   ReadOnlyError,
   UnknownTopicOrPartitionError,
 } from '../errors.ts'
-import { resolveTopicConfig } from '../options.ts'
-import type { Damage, PartitionConfig } from '../storage/environment.ts'
+import { type ResolvedTopicConfig, resolveTopicConfig } from '../options.ts'
+import type { Damage } from '../storage/environment.ts'
 import type { TopicDescription } from '../types.ts'
 import { describeTopic } from './describe.ts'
 import { partitionPath } from './directory-layout.ts'
@@ -53,7 +55,7 @@ export class ForeignTopic implements TopicState {
     this.#resolved = this.#resolve(topic)
   }
 
-  get config(): PartitionConfig {
+  get config(): ResolvedTopicConfig {
     return this.#resolved.config
   }
 
@@ -88,6 +90,10 @@ export class ForeignTopic implements TopicState {
 
   async addPartitions(): Promise<void> {
     throw new ReadOnlyError(`add partitions to topic ${this.name}`)
+  }
+
+  async compact(): Promise<CompactionReport> {
+    throw new ReadOnlyError(`compact topic ${this.name}`)
   }
 
   async recover(): Promise<void> {

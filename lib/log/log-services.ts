@@ -2,6 +2,7 @@
 import type { ResolvedOpenOptions } from '../options.ts'
 import type { StorageEnvironment } from '../storage/environment.ts'
 import type { Checkpointer } from './checkpointer.ts'
+import type { Compactor } from './compactor.ts'
 import type { DiskWatch } from './disk-watch.ts'
 import type { EventHub } from './event-hub.ts'
 import type { TopicCatalog } from './topic-catalog.ts'
@@ -18,4 +19,5 @@ export interface LogServices {
   readonly catalog: TopicCatalog
   readonly slots: VisibleSlots
   readonly checkpointer: Checkpointer
+  readonly compactor: Compactor
 }

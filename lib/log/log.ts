@@ -259,6 +259,7 @@ export class WritableLog implements Log {
     this.#sweepTimer = environment.clock.setTimer(options.sweepIntervalMs, () => {
       const nowMs = environment.time.nowMs()
       for (const partition of this.#partitions()) partition.sweep(nowMs)
+      this.#services.compactor.sweep(this.#changes.topics.values())
       this.#scheduleSweep()
     })
   }
@@ -338,7 +339,9 @@ export class WritableLog implements Log {
       isSound = false
       note(error)
     }
+    const compacted = this.#services.compactor.close()
     await this.#changes.close()
+    await compacted
     const partitions = this.#partitions()
     await forEachBounded(partitions, maxParallelCloses, partition =>
       partition.close().catch(noteFailure),

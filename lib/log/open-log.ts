@@ -21,6 +21,7 @@ import { TurnScheduler } from '../storage/turn-scheduler.ts'
 import type { Log, OpenOptions } from '../types.ts'
 import { firstFailure } from './bounded.ts'
 import { Checkpointer } from './checkpointer.ts'
+import { Compactor } from './compactor.ts'
 import {
   asStorageError,
   fileNames,
@@ -228,24 +229,12 @@ async function assemble(
   const { files, path, environment, options, events } = opening
   const backgroundFailed = (what: string) => (error: Error) =>
     events.emit({ type: 'backgroundFailed', what, error })
-  const owned: OwnedSlot[] = []
-  for (const { topic, partitions } of recovered.topics) {
-    for (const [partition, found] of partitions.entries()) {
-      const { leaderEpoch, logStartOffset, logEndOffset } = found
-      const source = { leaderEpoch, logStartOffset, highWatermark: logEndOffset }
-      owned.push({
-        topicId: topic.id,
-        partition,
-        source: { ...source, recoveryPoint: logEndOffset },
-      })
-    }
-  }
   const slotsPath = join(path, fileNames.slots)
   const slots = await environment.room.insist(async () =>
     storageCall(slotsPath, 'write', () =>
       VisibleSlots.open(files, slotsPath, {
         generation: recovered.slotGeneration,
-        partitions: owned,
+        partitions: ownedSlots(recovered),
         onFailure: backgroundFailed('writing a slot for read-only processes'),
       }),
     ),
@@ -253,6 +242,13 @@ async function assemble(
   let services: LogServices | undefined
   let changes: TopicChanges | undefined
   try {
+    const checkpointer = new Checkpointer({
+      files,
+      dir: path,
+      clock: environment.clock,
+      room: environment.room,
+      onFailure: backgroundFailed('writing the checkpoints'),
+    })
     services = {
       dir: path,
       options,
@@ -261,13 +257,8 @@ async function assemble(
       disk: held.disk,
       catalog: new TopicCatalog(files, join(path, fileNames.catalog), recovered.catalog),
       slots,
-      checkpointer: new Checkpointer({
-        files,
-        dir: path,
-        clock: environment.clock,
-        room: environment.room,
-        onFailure: backgroundFailed('writing the checkpoints'),
-      }),
+      checkpointer,
+      compactor: new Compactor({ dir: path, options, environment, events, checkpointer }),
     }
     changes = new TopicChanges(services)
     for (const { topic, partitions } of recovered.topics) {
@@ -276,6 +267,7 @@ async function assemble(
       changes.add(open)
     }
     await services.checkpointer.write()
+    await services.compactor.cleaned.keepOnly(changes.topics)
     // Behind everything that may need the ballast of the last session, and before the first append.
     await held.disk.start()
     options.signal?.throwIfAborted()
@@ -310,6 +302,23 @@ async function assemble(
     slots.close()
     throw error
   }
+}
+
+/** What the slots say of the partitions before anything is appended. */
+function ownedSlots(recovered: RecoveredDirectory): readonly OwnedSlot[] {
+  const owned: OwnedSlot[] = []
+  for (const { topic, partitions } of recovered.topics) {
+    for (const [partition, found] of partitions.entries()) {
+      const { leaderEpoch, logStartOffset, logEndOffset } = found
+      const source = { leaderEpoch, logStartOffset, highWatermark: logEndOffset }
+      owned.push({
+        topicId: topic.id,
+        partition,
+        source: { ...source, recoveryPoint: logEndOffset },
+      })
+    }
+  }
+  return owned
 }
 
 function reportRecovery(events: EventHub, { topics, report }: RecoveredDirectory): void {

@@ -1,13 +1,14 @@
 /** One topic of a log that this process writes: what its handles share, and its partitions. */
 import type { Clock, EngineTime } from '../clock.ts'
-import { ClosedError, type LogError, UnknownTopicOrPartitionError } from '../errors.ts'
-import { resolveTopicConfig } from '../options.ts'
-import type {
-  Damage,
-  PartitionConfig,
-  PartitionIdentity,
-  PartitionListener,
-} from '../storage/environment.ts'
+import type { CompactionReport } from '../compaction.ts'
+import {
+  ClosedError,
+  type LogError,
+  PolicyViolationError,
+  UnknownTopicOrPartitionError,
+} from '../errors.ts'
+import { isCompacted, type ResolvedTopicConfig, resolveTopicConfig } from '../options.ts'
+import type { Damage, PartitionIdentity, PartitionListener } from '../storage/environment.ts'
 import { PartitionLog } from '../storage/partition-log.ts'
 import type { RecoveredPartition } from '../storage/recover-partition.ts'
 import type { PartitionState, TopicDescription } from '../types.ts'
@@ -41,6 +42,7 @@ export class OpenTopic implements TopicState {
   readonly #owner: TopicOwner
   readonly #whenAdded = new Set<() => void>()
   #resolved: ReturnType<typeof resolveTopicConfig>
+  #config: ResolvedTopicConfig
   #isDeleted = false
 
   /** A topic without partitions; `attach` adds them. */
@@ -54,9 +56,15 @@ export class OpenTopic implements TopicState {
     this.#services = services
     this.#owner = owner
     this.#resolved = this.#resolve(topic)
+    this.#config = partitionConfig(this.#resolved.config)
   }
 
-  get config(): PartitionConfig {
+  get config(): ResolvedTopicConfig {
+    return this.#config
+  }
+
+  /** The whole configuration, as `describe` shows it. */
+  get resolvedConfig(): ResolvedTopicConfig {
     return this.#resolved.config
   }
 
@@ -104,6 +112,20 @@ export class OpenTopic implements TopicState {
     if (failure !== null) throw failure
   }
 
+  async compact(): Promise<CompactionReport> {
+    if (!this.isUsable) throw this.refusal()
+    const { cleanupPolicy } = this.resolvedConfig
+    if (!isCompacted(this.resolvedConfig)) {
+      throw new PolicyViolationError(this.name, cleanupPolicy, 'it is not compacted')
+    }
+    try {
+      return await this.#services.compactor.compact(this)
+    } catch (error) {
+      // Closing the log or deleting the topic ends it; what the caller hears is which.
+      throw this.isUsable ? error : this.refusal()
+    }
+  }
+
   async recover(partition: number): Promise<void> {
     if (!this.isUsable) throw this.refusal()
     const log = this.partitions[partition]
@@ -114,6 +136,7 @@ export class OpenTopic implements TopicState {
   /** Takes in what the catalog says by now. */
   reconfigure(topic: CatalogTopic): void {
     this.#resolved = this.#resolve(topic)
+    this.#config = partitionConfig(this.#resolved.config)
     for (const partition of this.partitions) partition.configure(this.config)
   }
 
@@ -158,6 +181,14 @@ export class OpenTopic implements TopicState {
     const { topicDefaults, acks } = this.#services.options
     return resolveTopicConfig(topic.config, topicDefaults, acks)
   }
+}
+
+/** What the partitions go by. Kafka rolls the segments of compacted topics no later than they must be compacted. */
+function partitionConfig(config: ResolvedTopicConfig): ResolvedTopicConfig {
+  const { segmentMs, maxCompactionLagMs } = config
+  if (!isCompacted(config) || maxCompactionLagMs < 0) return config
+  const least = segmentMs < 0 ? maxCompactionLagMs : Math.min(segmentMs, maxCompactionLagMs)
+  return { ...config, segmentMs: Math.max(least, 1) }
 }
 
 /** A partition and the listener that `attach` connects. */

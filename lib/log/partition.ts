@@ -118,7 +118,7 @@ export class PartitionHandle<K = Buffer, V = Buffer> implements Partition<K, V> 
       if (!Array.isArray(records)) {
         const record = this.#serializer.record(records as PlainRecord)
         this.#checkIsMeantForThis(record)
-        if (this.#rules.limitsTimestamps) this.#rules.checkTimestamps([record])
+        if (this.#rules.checksRecords) this.#rules.check([record])
         return this.#access().append(record, request)
       }
       if (records.length === 0) {
@@ -126,7 +126,7 @@ export class PartitionHandle<K = Buffer, V = Buffer> implements Partition<K, V> 
       }
       const batch = this.#serializer.records(records as readonly PlainRecord[])
       for (const record of batch) this.#checkIsMeantForThis(record)
-      this.#rules.checkTimestamps(batch)
+      this.#rules.check(batch)
       return this.#access().append(batch, request)
     } catch (error) {
       return Promise.reject(error)

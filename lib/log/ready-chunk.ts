@@ -31,7 +31,8 @@ export async function openChunk(
   let nextOffset = chunk.nextOffset
   for (const position of chunk.positions) {
     const batch = new BatchView<unknown, unknown>(inFile, { buffer: chunk.buffer, position })
-    if (batch.isControl) continue
+    // Markers, and what compaction has left of batches, have nothing to show.
+    if (batch.isControl || batch.recordCount === 0) continue
     if (batch.compressionType === 'none') {
       batches.push(batch)
       continue

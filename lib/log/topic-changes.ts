@@ -284,10 +284,11 @@ export class TopicChanges implements TopicOwner {
   }
 
   async #freeName(topic: DeletingTopic): Promise<void> {
-    const { environment, dir, checkpointer } = this.#services
+    const { environment, dir, checkpointer, compactor } = this.#services
     await setTopicAside(environment.files, dir, { ...topic, isNameTaken: false })
     // A line of the old topic would be taken for one of the next that has the name.
     await checkpointer.write()
+    await compactor.cleaned.forget(topic.name)
     this.#unfreed.delete(topic.name)
     this.removeLater(topic)
   }

@@ -4,12 +4,14 @@
  * readers) look at it anew at every call and keep nothing of it.
  */
 import type { Clock, EngineTime } from '../clock.ts'
+import type { CompactionReport } from '../compaction.ts'
 import type { LogError } from '../errors.ts'
 import type { AppendRequest } from '../storage/append-request.ts'
 import type { Damage, PartitionConfig } from '../storage/environment.ts'
 import type { ReadablePartition } from '../storage/readable.ts'
 import type {
   AppendResult,
+  CleanupPolicy,
   Offset,
   PartitionState,
   RecordInput,
@@ -56,7 +58,7 @@ export interface TopicState {
   /** By partition id. Grows when partitions are added; an element is replaced when it is recovered. */
   readonly partitions: readonly PartitionAccess[]
   /** The resolved configuration; another object after every change. */
-  readonly config: PartitionConfig
+  readonly config: PartitionConfig & { readonly cleanupPolicy: CleanupPolicy }
   /** The log's `maxBlockMs`. */
   readonly maxBlockMs: number
   /** The log's `maxQueuedBytes`. */
@@ -78,6 +80,8 @@ export interface TopicState {
   describe(): Promise<TopicDescription>
   /** Flushes every partition; rejects with the first failure after all have settled. */
   flush(): Promise<void>
+  /** Compacts every partition, its active segment included. */
+  compact(): Promise<CompactionReport>
   /** Takes a failed partition back into service. */
   recover(partition: number): Promise<void>
 }

@@ -1,6 +1,7 @@
 /** A topic as users hold it. */
 
 import { checkFunction } from '../checks.ts'
+import type { CompactionReport } from '../compaction.ts'
 import { UnknownTopicOrPartitionError } from '../errors.ts'
 import { recordSizeBound } from '../record/batch-writer.ts'
 import { allAppends } from '../storage/append-failures.ts'
@@ -131,7 +132,7 @@ export class TopicHandle<K = Buffer, V = Buffer> implements Topic<K, V> {
       const only = partitions[0]
       const record = records as PlainRecord | null
       if (partitions.length === 1 && only !== undefined && isUsable) {
-        if (record?.partition === undefined && !this.#rules.limitsTimestamps) {
+        if (record?.partition === undefined && !this.#rules.checksRecords) {
           return only.append(record as PlainRecord, this.#rules.defaultRequest)
         }
       }
@@ -196,6 +197,11 @@ export class TopicHandle<K = Buffer, V = Buffer> implements Topic<K, V> {
     await this.#state.flush()
   }
 
+  async compact(): Promise<CompactionReport> {
+    this.#assertUsable()
+    return await this.#state.compact()
+  }
+
   #assertUsable(): void {
     if (!this.#state.isUsable) throw this.#state.refusal()
   }
@@ -203,7 +209,7 @@ export class TopicHandle<K = Buffer, V = Buffer> implements Topic<K, V> {
   /** The record with serdes and rules applied. */
   #prepare(record: PlainRecord): PlainRecord {
     const plain = this.#serializer.record(record)
-    if (this.#rules.limitsTimestamps) this.#rules.checkTimestamps([plain])
+    if (this.#rules.checksRecords) this.#rules.check([plain])
     return plain
   }
 
@@ -224,7 +230,7 @@ export class TopicHandle<K = Buffer, V = Buffer> implements Topic<K, V> {
     const request = this.#rules.request('topic.append', options, appendChecks)
     if (records.length === 0) return Promise.resolve([])
     const plain = this.#serializer.records(records)
-    this.#rules.checkTimestamps(plain)
+    this.#rules.check(plain)
     if (this.#state.partitions.length === 1 && this.#isPlain) {
       for (const record of plain) {
         const partition: unknown = (record as PlainRecord | null | undefined)?.partition

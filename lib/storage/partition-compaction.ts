@@ -12,6 +12,7 @@
  * KIP-534), so that only a reader who is slower than that may miss it. When it goes, every older
  * record of its key is gone durably: segments are replaced in offset order.
  */
+import type { CompactionSkip } from '../compaction.ts'
 import { CompactionPace } from './compaction-pace.ts'
 import {
   type CompactionBounds,
@@ -72,9 +73,6 @@ export interface CompactionResult {
   readonly firstDirtyOffset: number
   readonly skipped: CompactionSkip | null
 }
-
-/** Why a partition, or the rest of it, is not compacted. */
-export type CompactionSkip = 'damage' | 'failed swap' | 'changed meanwhile'
 
 /** The partition that is compacted. */
 export interface CompactedPartition {

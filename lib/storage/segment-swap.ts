@@ -158,7 +158,7 @@ async function finishSwap(
   const sealed = found.manifest.sealed.filter(line => !isInside(line.baseOffset))
   if (sealed.length < found.manifest.sealed.length) {
     const path = join(dir, manifestName)
-    const text = formatManifest({ sealed, active: found.manifest.active })
+    const text = formatManifest({ ...found.manifest, sealed })
     await attempt({ path, operation: 'replace' }, () => replaceFile(files, path, text))
   }
   if (files.stat(cleanedPath(dir, baseOffset)) !== null) {

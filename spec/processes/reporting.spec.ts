@@ -22,6 +22,7 @@ function factsOf(event: LogEvent): Facts {
   const { error, path, id } = facts
   if (error !== undefined) facts['error'] = (error as { code?: string }).code
   if (path !== undefined) facts['path'] = String(path).split('/').at(-1)
+  if ('durationMs' in facts) facts['durationMs'] = typeof facts['durationMs']
   if (id !== undefined) facts['id'] = String(id).length
   return facts
 }
@@ -54,6 +55,15 @@ function damageSegment(files: FaultyFiles, position: number): Promise<void> {
   const file = files.open(join('/log', 'orders-0', '00000000000000000000.log'), 'write')
   file.writeSync(Buffer.from('bad'), position)
   return file.syncData().then(() => file.close())
+}
+
+/** Two records of one key, of which the first goes. */
+async function compactTwice(heard: Heard): Promise<Heard> {
+  await heard.topic.configure({ cleanupPolicy: 'compact' })
+  await heard.topic.append({ key: 'k', value: 'a' })
+  await heard.topic.append({ key: 'k', value: 'b' })
+  await heard.topic.compact()
+  return heard
 }
 
 const of = { topic: 'orders', partition: 0 }
@@ -192,6 +202,40 @@ const causes: {
     says: [
       { type: 'tailCut', ...of, cutBytes: 7, quarantinedBytes: 7, cutBatches: 0, from: 1, to: 1 },
     ],
+  },
+  compacted: {
+    cause: compactTwice,
+    says: [
+      {
+        type: 'compacted',
+        ...of,
+        segmentsBefore: 2,
+        segmentsAfter: 2,
+        bytesBefore: 2 * 70,
+        bytesAfter: 61 + 70,
+        keptRecords: 1,
+        droppedRecords: 1,
+        passes: 1,
+        durationMs: 'number',
+        firstDirtyOffset: 2,
+        skipped: null,
+      },
+    ],
+  },
+  compactionProgress: {
+    cause: compactTwice,
+    says: [{ type: 'compactionProgress', ...of, pass: 1, doneBytes: 140, totalBytes: 140 }],
+  },
+  compactionSkipped: {
+    cause: async heard => {
+      await heard.topic.configure({ cleanupPolicy: 'compact' })
+      await heard.topic.append({ key: 'k', value: 'damaged' })
+      await damageSegment(heard.files, 65)
+      await heard.topic.compact()
+      await heard.topic.compact()
+      return heard
+    },
+    says: [{ type: 'compactionSkipped', ...of, reason: 'damage' }],
   },
   backgroundFailed: {
     cause: async heard => {

@@ -10,9 +10,9 @@ import type {
   PartitionAccess,
   TopicState,
 } from '../../lib/log/topic-state.ts'
-import { builtInTopicDefaults } from '../../lib/options.ts'
+import { builtInTopicDefaults, type ResolvedTopicConfig } from '../../lib/options.ts'
 import type { AppendRequest } from '../../lib/storage/append-request.ts'
-import type { Damage, PartitionConfig } from '../../lib/storage/environment.ts'
+import type { Damage } from '../../lib/storage/environment.ts'
 import type { ChunkRequest, LogChunk } from '../../lib/storage/readable.ts'
 import { type ManualClock, manualClock } from '../../lib/testing/manual-clock.ts'
 import type {
@@ -187,7 +187,7 @@ export class ScriptedTopic implements TopicState {
   readonly readers: Set<LiveReader> = new Set()
   readonly partitions: ScriptedPartition[] = []
   readonly corruptions: { readonly partition: number; readonly damage: Damage }[] = []
-  config: PartitionConfig = builtInTopicDefaults
+  config: ResolvedTopicConfig = builtInTopicDefaults
   isUsable = true
   readonly #followers = new Set<() => void>()
 
@@ -246,4 +246,8 @@ export class ScriptedTopic implements TopicState {
   async flush(): Promise<void> {}
 
   async recover(_partition: number): Promise<void> {}
+
+  async compact(): Promise<never> {
+    throw new Error('not scripted')
+  }
 }

@@ -40,6 +40,7 @@ const samples = {
   CODEC_MISSING: new varve.CodecMissingError('lz4', 'lz4-napi', errno),
   OUT_OF_ORDER_SEQUENCE: new varve.OutOfOrderSequenceError(1, 2, 3),
   INVALID_PRODUCER_EPOCH: new varve.InvalidProducerEpochError(1, 2, 1),
+  POLICY_VIOLATION: new varve.PolicyViolationError('t', 'delete', 'not that'),
   DESERIALIZATION_FAILED: new varve.DeserializationError(at, Buffer.from('{'), errno),
 } satisfies Readonly<Record<LogErrorCode, varve.LogError>>
 
