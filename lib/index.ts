@@ -51,6 +51,12 @@ export type {
   OpenMode,
 } from './files/files.ts'
 export { openLog } from './open.ts'
+export type {
+  Producer,
+  ProducerOptions,
+  ProducerPartitioner,
+  SendOptions,
+} from './producing.ts'
 export type { StandardIssue, StandardResult, StandardSchema } from './record/serde.ts'
 export { serde } from './record/serde.ts'
 export type {

@@ -1,6 +1,7 @@
 /** The way in: a log with everything that this package builds on one. */
 import type { ExtensibleLog, LogExtension } from './log/extension.ts'
 import { openExtendedLog } from './log/open-log.ts'
+import { Producers } from './producer/producers.ts'
 import type { Log, OpenOptions } from './types.ts'
 
 /**
@@ -18,6 +19,10 @@ export async function openLog(dir: string | URL | ':memory:', options?: OpenOpti
   return await openExtendedLog(dir, options, extend)
 }
 
-function extend(_log: ExtensibleLog): LogExtension {
-  return { close: () => null }
+function extend(log: ExtensibleLog): LogExtension {
+  const producers = new Producers(log)
+  return {
+    producer: options => producers.producer(options),
+    close: giveUp => producers.close(giveUp),
+  }
 }

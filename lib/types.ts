@@ -9,6 +9,7 @@ import type { Clock } from './clock.ts'
 import type { CompactionReport } from './compaction.ts'
 import type { LogEvent } from './events.ts'
 import type { Files, LockKind } from './files/files.ts'
+import type { Producer, ProducerOptions } from './producing.ts'
 import type {
   From,
   PartitionReadOptions,
@@ -282,6 +283,14 @@ export interface Log extends AsyncDisposable {
   ): Promise<Topic<K, V>>
   deleteTopic(name: string): Promise<void>
   topics(): Promise<readonly string[]>
+  /**
+   * Makes a producer, which sends records to any topic in batches of its own; `close()` it when it is
+   * done with. `topic.append` needs none.
+   *
+   * @throws {ReadOnlyError} when the log was opened with `readOnly`
+   * @throws {StorageError} when no producer id could be made sure; only with `idempotent`
+   */
+  producer(options?: ProducerOptions): Promise<Producer>
   describe(): Promise<LogDescription>
   metrics(): Metrics
   flush(): Promise<void>

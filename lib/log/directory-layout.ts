@@ -6,6 +6,7 @@
  *     .kafka_cleanshutdown                   only after a clean close
  *     .ballast                               space to give up when the disk is full
  *     topics.catalog  visible.slots          ours
+ *     producer.ids                           ours, once there was an idempotent producer
  *     recovery-point-offset-checkpoint  log-start-offset-checkpoint
  *     replication-offset-checkpoint  cleaner-offset-checkpoint
  *                                            Kafka's text form
@@ -32,6 +33,7 @@ export const fileNames: {
   readonly logStarts: string
   readonly highWatermarks: string
   readonly cleanerOffsets: string
+  readonly producerIds: string
   readonly partitionMetadata: string
 } = {
   catalog: 'topics.catalog',
@@ -42,6 +44,7 @@ export const fileNames: {
   logStarts: 'log-start-offset-checkpoint',
   highWatermarks: 'replication-offset-checkpoint',
   cleanerOffsets: 'cleaner-offset-checkpoint',
+  producerIds: 'producer.ids',
   partitionMetadata: 'partition.metadata',
 }
 
@@ -58,6 +61,7 @@ const logFileNames = new Set([
   fileNames.logStarts,
   fileNames.highWatermarks,
   fileNames.cleanerOffsets,
+  fileNames.producerIds,
   'meta.properties',
   'bootstrap.checkpoint',
 ])

@@ -4,6 +4,7 @@
  * function returns when a user asks for one of them, and at the turning points of its own life.
  */
 import type { ResolvedOpenOptions } from '../options.ts'
+import type { Producer, ProducerOptions } from '../producing.ts'
 import type { StorageEnvironment } from '../storage/environment.ts'
 import type { EventHub } from './event-hub.ts'
 import type { TopicState } from './topic-state.ts'
@@ -21,10 +22,14 @@ export interface ExtensibleLog {
   topic(name: string): TopicState | undefined
   /** All topics that there are now. */
   topics(): readonly TopicState[]
+  /** The largest producer id that any partition knows; -1 when none knows any. */
+  largestProducerId(): number
 }
 
 /** What the layers above make of a log. */
 export interface LogExtension {
+  /** See `Log.producer`. */
+  producer(options: ProducerOptions | undefined): Promise<Producer>
   /**
    * The log is closing: what runs on it has to end. Called once, in the very turn of the log's own
    * `close()`; new calls to the log are refused already, while handles of topics work until what this

@@ -11,6 +11,7 @@ import {
 import type { LogEvent } from '../events.ts'
 import type { DirectoryLock, LockKind } from '../files/files.ts'
 import { type CheckedTopicOptions, checkTopicOptions, topicConfigKeys } from '../options.ts'
+import type { Producer, ProducerOptions } from '../producing.ts'
 import { replaceFile } from '../storage/checkpoint-file.ts'
 import type { PartitionLog } from '../storage/partition-log.ts'
 import { checkTopicName } from '../storage/topic-name.ts'
@@ -130,6 +131,11 @@ export class WritableLog implements Log {
   async topics(): Promise<readonly string[]> {
     this.#assertOpen()
     return [...this.#changes.topics.keys()].sort()
+  }
+
+  async producer(options?: ProducerOptions): Promise<Producer> {
+    this.#assertOpen()
+    return await this.#extension.producer(options)
   }
 
   async describe(): Promise<LogDescription> {

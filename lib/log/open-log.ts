@@ -283,6 +283,7 @@ async function assemble(
       events,
       topic: name => topics.get(name),
       topics: () => [...topics.values()],
+      largestProducerId: () => largestProducerId(topics.values()),
     })
     return new WritableLog({
       name: opening.name,
@@ -319,6 +320,14 @@ function ownedSlots(recovered: RecoveredDirectory): readonly OwnedSlot[] {
     }
   }
   return owned
+}
+
+function largestProducerId(topics: Iterable<OpenTopic>): number {
+  let largest = -1
+  for (const { partitions } of topics) {
+    for (const partition of partitions) largest = Math.max(largest, partition.largestProducerId)
+  }
+  return largest
 }
 
 function reportRecovery(events: EventHub, { topics, report }: RecoveredDirectory): void {

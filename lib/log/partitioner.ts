@@ -21,14 +21,20 @@ export const stickyBytes: number = 16 * 1024
 export class PartitionChooser {
   readonly #topic: string
   readonly #partitioner: Partitioner | undefined
+  readonly #bytesPerTurn: number
   /** Where key-less records go; taken modulo the number of partitions. */
   #sticky: number
   /** How much has gone there. */
   #bytesToSticky = 0
 
-  constructor(topic: { readonly name: string; readonly id: string }, partitioner?: Partitioner) {
+  constructor(
+    topic: { readonly name: string; readonly id: string },
+    partitioner?: Partitioner,
+    bytesPerTurn: number = stickyBytes,
+  ) {
     this.#topic = topic.name
     this.#partitioner = partitioner
+    this.#bytesPerTurn = bytesPerTurn
     this.#sticky = murmur2(Buffer.from(topic.id)) & 0x7fffffff
   }
 
@@ -54,7 +60,7 @@ export class PartitionChooser {
 
   /** A call is over: key-less records may go on to the next partition. */
   endOfCall(): void {
-    if (this.#bytesToSticky >= stickyBytes) this.advance()
+    if (this.#bytesToSticky >= this.#bytesPerTurn) this.advance()
   }
 
   /** Key-less records go on to the next partition now. */

@@ -16,6 +16,7 @@ import {
 import type { LogEvent } from '../events.ts'
 import type { LockKind } from '../files/files.ts'
 import { checkTopicOptions } from '../options.ts'
+import type { Producer, ProducerOptions } from '../producing.ts'
 import { partitionDirName } from '../storage/topic-name.ts'
 import type { TurnMember } from '../storage/turn-scheduler.ts'
 import type { Log, LogDescription, Metrics, RecoveryReport, Topic, TopicOptions } from '../types.ts'
@@ -107,6 +108,7 @@ class ReadOnlyLog implements Log, ForeignOwner, TurnMember {
         this.refresh()
         return [...this.#topics.values()]
       },
+      largestProducerId: () => -1,
     })
   }
 
@@ -163,6 +165,11 @@ class ReadOnlyLog implements Log, ForeignOwner, TurnMember {
       sizeBytes: totalSizeBytes(topics),
       topics,
     }
+  }
+
+  async producer(options?: ProducerOptions): Promise<Producer> {
+    this.#assertOpen()
+    return await (this.#extension as LogExtension).producer(options)
   }
 
   metrics(): Metrics {

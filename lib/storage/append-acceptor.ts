@@ -7,7 +7,7 @@
 import { ClosedError, type DiskFullError, OffsetMismatchError, StorageError } from '../errors.ts'
 import { batchHeaderBytes } from '../record/batch-format.ts'
 import { recordSizeBound } from '../record/batch-writer.ts'
-import type { Acks, AppendResult, RecordInput } from '../types.ts'
+import type { Acks, AppendResult, CompressionType, RecordInput } from '../types.ts'
 import { type Appended, type PendingResult, rejectResult } from './ack-queue.ts'
 import type { Acknowledgements } from './acknowledgements.ts'
 import { AppendFailures, type FlushReport, isCallersOwn } from './append-failures.ts'
@@ -221,9 +221,11 @@ export class AppendAcceptor implements LineHost, TurnMember {
     const { maxBatchBytes } = this.config
     const needsOwnBatch =
       request.producer !== undefined ||
+      request.compressionType !== undefined ||
       request.expectedOffset !== undefined ||
       batchHeaderBytes + boundBytes > maxBatchBytes
-    if (needsOwnBatch || this.#mustWait(boundBytes)) return this.#appendMany([record], request)
+    if (needsOwnBatch || this.#mustWait(boundBytes, this.config.compressionType))
+      return this.#appendMany([record], request)
     const { accumulator, offsets } = this.#pipeline
     const baseOffset = offsets.logEndOffset
     const nextOffset = baseOffset + 1
@@ -255,7 +257,9 @@ export class AppendAcceptor implements LineHost, TurnMember {
       throw tooLarge(records.length, { sizeBytes: byteLengths(records), maxBatchBytes })
     }
     const nowMs = this.#nowMs()
-    if (this.#mustWait(boundBytes)) return this.#wait(records, { boundBytes, nowMs, request })
+    const { compressionType = this.config.compressionType } = request
+    if (this.#mustWait(boundBytes, compressionType))
+      return this.#wait(records, { boundBytes, nowMs, request })
     const { accumulator, offsets } = this.#pipeline
     const baseOffset = offsets.logEndOffset
     const nextOffset = baseOffset + records.length
@@ -282,9 +286,9 @@ export class AppendAcceptor implements LineHost, TurnMember {
     return promise
   }
 
-  #mustWait(boundBytes: number): boolean {
+  #mustWait(boundBytes: number, compressionType: CompressionType): boolean {
     const { budget } = this.#environment
-    if (this.config.compressionType !== 'none' || this.isHeld) return true
+    if (compressionType !== 'none' || this.isHeld) return true
     if (budget.isAnyoneWaiting || (this.#line !== null && !this.#line.isEmpty)) return true
     return !budget.hasRoom(batchHeaderBytes + boundBytes)
   }

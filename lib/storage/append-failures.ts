@@ -31,7 +31,7 @@ export class AppendFailures {
   /** Of the flushes that have not ended: a failure that lies in several is reported by each. */
   readonly #open = new Set<FlushReport>()
   /** Rejected in the present turn: their promises may still be claimed by a flush called in it. */
-  #unclaimed: Promise<AppendResult>[] = []
+  #unclaimed: Promise<unknown>[] = []
 
   /** Rejects an accepted or waiting append. */
   reject(call: PendingResult, error: Error): void {
@@ -40,7 +40,7 @@ export class AppendFailures {
   }
 
   /** Notes an append that failed with `error`. */
-  note(error: Error, promise: Promise<AppendResult>): void {
+  note(error: Error, promise: Promise<unknown>): void {
     this.#noteFirst(error)
     if (this.#open.size > 0) claim(promise)
     else this.#unclaimed.push(promise)
@@ -83,7 +83,7 @@ export class AppendFailures {
 
 const claimed = new WeakSet<Promise<unknown>>()
 
-function claim(promise: Promise<AppendResult>): void {
+function claim(promise: Promise<unknown>): void {
   claimed.add(promise)
   promise.catch(() => {})
 }

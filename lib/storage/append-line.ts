@@ -101,6 +101,7 @@ export class AppendLine implements WaitingMember {
       records.length === 1 &&
       request.expectedOffset === undefined &&
       request.producer === undefined &&
+      request.compressionType === undefined &&
       request.signal === undefined
     const tail = this.#entries.at(-1)
     const entry =
@@ -277,7 +278,7 @@ export class AppendLine implements WaitingMember {
 
   #seal(entry: Waiting): void {
     const { config } = this.#host
-    const { producer } = entry.request
+    const { producer, compressionType = config.compressionType } = entry.request
     const sizeBytes = entry.writer.finish({
       baseOffset: 0,
       leaderEpoch: 0,
@@ -288,13 +289,13 @@ export class AppendLine implements WaitingMember {
     const encoded = entry.target.subarray(0, sizeBytes)
     // The scratch is free for the next; what waits takes no more memory than it has bytes.
     const batch = entry.target === this.#scratch ? copyOf(encoded) : encoded
-    if (config.compressionType === 'none') {
+    if (compressionType === 'none') {
       entry.batch = batch
       entry.state = 'ready'
       return
     }
     entry.state = 'compressing'
-    compressBatch(batch, config.compressionType).then(
+    compressBatch(batch, compressionType).then(
       compressed => {
         if (entry.state === 'gone') return
         entry.batch = compressed

@@ -1,5 +1,5 @@
 /** One append as a partition gets it: every option resolved. */
-import type { Acks } from '../types.ts'
+import type { Acks, CompressionType } from '../types.ts'
 
 /** Who sends a batch, for idempotence (KIP-98). */
 export interface ProducerIdentity {
@@ -16,4 +16,6 @@ export interface AppendRequest {
   readonly signal?: AbortSignal | undefined
   readonly expectedOffset?: number | undefined
   readonly producer?: ProducerIdentity | undefined
+  /** Instead of the partition's own; such a batch is shared with no other call. */
+  readonly compressionType?: CompressionType | undefined
 }

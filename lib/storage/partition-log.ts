@@ -169,6 +169,11 @@ export class PartitionLog
     return this.#pipeline.hasUnflushed
   }
 
+  /** The largest id of a producer that has appended here; -1 when there is none. */
+  get largestProducerId(): number {
+    return this.#producers.largestProducerId
+  }
+
   get config(): PartitionConfig {
     return this.#appends.config
   }

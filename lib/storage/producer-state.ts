@@ -136,6 +136,13 @@ export class ProducerState {
     return this.#pending.length === 0 && (this.#producers === null || this.#producers.size === 0)
   }
 
+  /** The largest id of a producer that is known; -1 when there is none. */
+  get largestProducerId(): number {
+    let largest = none
+    for (const producerId of this.#producers?.keys() ?? []) largest = Math.max(largest, producerId)
+    return largest
+  }
+
   /**
    * Says whether an append is new, by the accepted state. Only an exact repetition of one of the
    * last five batches of the same epoch is a duplicate; it may not be durable yet. A producer of

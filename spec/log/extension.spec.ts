@@ -10,6 +10,13 @@ import type { ExtensibleLog, LogExtension } from '../../lib/log/extension.ts'
 import { openExtendedLog } from '../../lib/log/open-log.ts'
 import { manualClock } from '../../lib/testing/manual-clock.ts'
 
+const refuse = (): never => {
+  throw new Error('no')
+}
+
+/** An extension that has nothing running. */
+const idle: LogExtension = { producer: refuse, close: () => null }
+
 /** An extension that has something running, until `end` or `fail` is called. */
 function busyExtension() {
   let end = (): void => {}
@@ -25,6 +32,7 @@ function busyExtension() {
   const extend = (log: ExtensibleLog): LogExtension => {
     state.log = log
     return {
+      producer: refuse,
       close(giveUp) {
         state.giveUp = giveUp
         return ended
@@ -38,7 +46,7 @@ describe('the extension of a log', () => {
   for (const readOnly of [false, true]) {
     it(`readOnly ${readOnly} -> sees the topics as they are when it asks`, async () => {
       const files = memoryFiles()
-      const writer = await openExtendedLog('/data', { files }, () => ({ close: () => null }))
+      const writer = await openExtendedLog('/data', { files }, () => idle)
       const { extend, state, end } = busyExtension()
       if (!readOnly) await writer.close()
       const log = await openExtendedLog('/data', { files, readOnly }, extend)
@@ -70,7 +78,7 @@ describe('the extension of a log', () => {
   })
 
   it('nothing runs -> handles are refused in the turn of close()', async () => {
-    const log = await openExtendedLog(':memory:', {}, () => ({ close: () => null }))
+    const log = await openExtendedLog(':memory:', {}, () => idle)
     const orders = await log.topic('orders')
     const closed = log.close()
     await assert.rejects(orders.append({ value: 'one' }), { code: 'LOG_CLOSED' })
@@ -84,7 +92,7 @@ describe('the extension of a log', () => {
     const closed = log.close()
     fail(new Error('not delivered'))
     await assert.rejects(closed, /not delivered/)
-    const again = await openExtendedLog('/data', { files }, () => ({ close: () => null }))
+    const again = await openExtendedLog('/data', { files }, () => idle)
     assert.equal(again.recovery.clean, true)
     await again.close()
   })
@@ -104,12 +112,9 @@ describe('the extension of a log', () => {
 
   it('it cannot be made -> opening fails and leaves the directory to the next', async () => {
     const files = memoryFiles()
-    const refuse = (): never => {
-      throw new Error('no')
-    }
     await assert.rejects(openExtendedLog('/data', { files }, refuse), /^Error: no$/)
     await assert.rejects(openExtendedLog('/data', { files, readOnly: true }, refuse), /no/)
-    const again = await openExtendedLog('/data', { files }, () => ({ close: () => null }))
+    const again = await openExtendedLog('/data', { files }, () => idle)
     await again.close()
   })
 })

@@ -1,0 +1,55 @@
+/** Records on their way, and the batches that they go in. */
+
+import type { PlainRecord } from '../log/serialize.ts'
+import type { PendingResult } from '../storage/ack-queue.ts'
+import type { ProducerIdentity } from '../storage/append-request.ts'
+import type { AppendResult } from '../types.ts'
+
+/** A record that was sent and has no answer yet. */
+export interface Sending extends PendingResult {
+  /** A copy of the caller's. */
+  readonly record: PlainRecord
+  /** What it takes of a batch, at most. */
+  readonly sizeBytes: number
+  /** The flush that will speak for it. */
+  readonly generation: Generation
+  isSettled: boolean
+  /** Ends the hearing of its signal. */
+  stopListening: () => void
+}
+
+/** The records between one flush and the next. */
+export interface Generation {
+  pendingCount: number
+}
+
+/** Records for one partition that are one batch in the log. */
+export interface Batch {
+  readonly sendings: Sending[]
+  /** With its header, at most. */
+  sizeBytes: number
+  /** When it was closed, by the monotonic clock. */
+  closedMs: number
+  /** Its records get the time of the append, and not their own. */
+  hasAppendTime: boolean
+  /** The numbers under which it was sent; kept as long as it may be in the log under them. */
+  identity: ProducerIdentity | null
+  /** Why its last try failed. */
+  failure: Error | null
+  /** The first failure after which it may be in the log all the same. */
+  doubt: Error | null
+}
+
+/** The records of a batch, as a partition takes them. */
+export function recordsOf(batch: Batch): readonly PlainRecord[] {
+  return batch.sendings.map(({ record }) => record)
+}
+
+/** The answer for the record at `index` of a batch that is in the log as `result` says. */
+export function resultOf(batch: Batch, result: AppendResult, index: number): AppendResult {
+  const baseOffset = result.baseOffset + index
+  const timestamp = batch.hasAppendTime
+    ? result.timestamp
+    : Number(batch.sendings[index]?.record.timestamp)
+  return { ...result, baseOffset, nextOffset: baseOffset + 1, timestamp }
+}
