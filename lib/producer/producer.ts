@@ -230,7 +230,7 @@ export class LogProducer implements Producer, LaneHost {
     const plain = serializer.record(record)
     // Before it is copied: what is no record must be refused, and not copied into one.
     recordSizeBound(plain)
-    if (rules.limitsTimestamps) rules.checkTimestamps([plain])
+    if (rules.checksRecords) rules.check([plain])
     const owned = ownedRecord(plain, topic.time.nowMs())
     const partition = chooser.choose(owned, topic.partitions.length)
     return { record: owned, sizeBytes: recordSizeBound(owned), partition }

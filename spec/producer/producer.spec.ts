@@ -244,6 +244,14 @@ describe('producer.send', () => {
     await log.close()
   })
 
+  it('a record without key for a compacted topic -> InvalidRecordError', () =>
+    withLog(async log => {
+      await log.topic('orders', { cleanupPolicy: 'compact' })
+      const producer = await log.producer()
+      await assert.rejects(producer.send('orders', { value: '' }), { code: 'INVALID_RECORD' })
+      await producer.send('orders', { key: 'k', value: '' })
+    }))
+
   it('a record above maxBatchBytes -> rejects that record and no other', () =>
     withLog(async log => {
       const topic = await log.topic('orders', { maxBatchBytes: 1000 })
