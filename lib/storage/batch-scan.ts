@@ -65,9 +65,10 @@ export async function scanBatches(file: ReadableFile, request: ScanRequest): Pro
   const chunkBytes = request.chunkBytes ?? defaultChunkBytes
   let buffer = Buffer.allocUnsafe(Math.min(chunkBytes, endPosition - request.startPosition))
   const walk = new Walk(request)
+  let wantedBytes = chunkBytes
   for (;;) {
     const filePosition = walk.position
-    const wanted = Math.min(buffer.length, endPosition - filePosition)
+    const wanted = Math.min(wantedBytes, endPosition - filePosition)
     if (wanted === 0) return walk.result({ kind: 'end' })
     const present = await readFully(file, buffer.subarray(0, wanted), filePosition)
     const stop = walk.chunk(buffer, present)
@@ -75,11 +76,14 @@ export async function scanBatches(file: ReadableFile, request: ScanRequest): Pro
     if (good > 0) await request.onVerified?.(buffer.subarray(0, good), filePosition)
     if (stop !== null) return walk.result(stop)
     if (present < wanted) return walk.result({ kind: 'torn', position: walk.position })
+    // The room that one large batch took is not filled with small ones: they would take their time.
+    wantedBytes = chunkBytes
     if (good === present) continue
     const left = endPosition - walk.position
     const size = present - good < batchPrefixBytes ? batchPrefixBytes : batchSizeAt(buffer, good)
     if (size > left) return walk.result({ kind: 'torn', position: walk.position })
     if (size > buffer.length) buffer = Buffer.allocUnsafe(size)
+    if (size > wantedBytes) wantedBytes = size
   }
 }
 

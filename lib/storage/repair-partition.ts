@@ -161,10 +161,12 @@ class PartitionRepair {
       await segments.restateActive()
       return
     }
+    const seen = segments.sealedAt(baseOffset)
+    if (seen === null) return
     const path = segmentPath(this.#partition.dir, baseOffset, 'log')
     const fileBytes = this.#files.stat(path)?.sizeBytes ?? null
     if (fileBytes === null) {
-      await segments.dropMissing(baseOffset)
+      await segments.dropMissing(seen)
       return
     }
     const endOffset = readable[index + 1]?.baseOffset ?? this.#partition.recoveryPoint
@@ -176,8 +178,8 @@ class PartitionRepair {
         nextOffset: endOffset,
         endPosition: fileBytes,
       })
-      const facts = factsOf(segments.factsOf(baseOffset), { walk, fileBytes })
-      await segments.restate(baseOffset, { indexes, facts })
+      const facts = factsOf(seen.facts, { walk, fileBytes })
+      await segments.restate(seen, { indexes, facts })
     } finally {
       pin.release()
     }

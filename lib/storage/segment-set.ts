@@ -364,39 +364,39 @@ export class SegmentSet {
 
   /**
    * Gives a sealed segment new index files and a new manifest line. The old line goes first, durably:
-   * a crash leaves a segment of which nothing is said. False when there is no such segment any more, or
-   * its files are not finished.
+   * a crash leaves a segment of which nothing is said. False when it is not the segment that was `seen`
+   * any more, or its files are not finished.
    */
   restate(
-    baseOffset: number,
+    seen: SealedSegment,
     by: { readonly indexes: SegmentIndexes; readonly facts: SegmentFacts | null },
   ): Promise<boolean> {
     return this.inTurn(async () => {
-      const index = this.#sealed.findIndex(it => it.baseOffset === baseOffset)
-      const segment = this.#sealed[index]
-      if (segment === undefined || segment.pendingIndexes !== null) return false
+      const index = this.#sealed.indexOf(seen)
+      if (index === -1 || seen.pendingIndexes !== null) return false
+      const { baseOffset } = seen
       const { files, indexes } = this.#environment
-      this.#sealed[index] = { ...segment, facts: null }
+      this.#sealed[index] = { ...seen, facts: null }
       await this.writeManifest(null)
       const { offsets, times } = by.indexes
       await replaceFile(files, segmentPath(this.#dir, baseOffset, 'index'), offsets.bytes())
       await replaceFile(files, segmentPath(this.#dir, baseOffset, 'timeindex'), times.bytes())
-      indexes.forget(this.#pathOf(segment))
-      this.#sealed[index] = { ...segment, facts: by.facts }
+      indexes.forget(this.#pathOf(seen))
+      this.#sealed[index] = { ...seen, facts: by.facts }
       await this.writeManifest(null)
       return true
     })
   }
 
-  /** What is known of a sealed segment. */
-  factsOf(baseOffset: number): SegmentFacts | null {
-    return this.#sealed.find(it => it.baseOffset === baseOffset)?.facts ?? null
+  /** The sealed segment that begins there; another object as soon as anything of it is another. */
+  sealedAt(baseOffset: number): SealedSegment | null {
+    return this.#sealed.find(it => it.baseOffset === baseOffset) ?? null
   }
 
   /** The file of a sealed segment is gone: what it held is a gap between its neighbors. */
-  dropMissing(baseOffset: number): Promise<void> {
+  dropMissing(seen: SealedSegment): Promise<void> {
     return this.inTurn(async () => {
-      this.#sealed = this.#sealed.filter(it => it.baseOffset !== baseOffset)
+      this.#sealed = this.#sealed.filter(it => it !== seen)
       this.#readable = null
       await this.writeManifest(null)
     })

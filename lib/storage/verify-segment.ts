@@ -24,7 +24,7 @@ import { headersCrc } from './segments-manifest.ts'
 import type { WorkPace } from './work-pace.ts'
 
 /** Bytes read, and looked at in one turn of the event loop. */
-const chunkBytes = 128 << 10
+const chunkBytes = 64 << 10
 
 /** Records decoded before the time is looked at. */
 const recordsAtOnce = 2048
