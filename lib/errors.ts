@@ -5,6 +5,8 @@
  * every fact is a readonly field, and the errno error that caused it is in `cause`.
  */
 
+import type { LogRecord } from './types.ts'
+
 /** The stable codes of all errors, one per class. */
 export type LogErrorCode =
   | 'LOG_CLOSED'
@@ -31,6 +33,10 @@ export type LogErrorCode =
   | 'INVALID_PRODUCER_EPOCH'
   | 'DESERIALIZATION_FAILED'
   | 'POLICY_VIOLATION'
+  | 'HANDLER_FAILED'
+  | 'NOT_ASSIGNED'
+  | 'UNKNOWN_GROUP'
+  | 'GROUP_NOT_EMPTY'
 
 /** Whether a rejected append may nevertheless be found in the log later. */
 export type AppendOutcome = 'not-written' | 'unknown'
@@ -454,5 +460,62 @@ export class DeserializationError extends LogError {
     this.partition = at.partition
     this.offset = at.offset
     this.bytes = bytes
+  }
+}
+
+/** A handler threw at the last attempt that a record gets, and nothing else takes the record. */
+export class HandlerError extends LogError {
+  /** Detached: it keeps nothing else in memory. */
+  readonly record: LogRecord<unknown, unknown>
+  /** How often the record was tried. */
+  readonly attempts: number
+
+  /** `cause` is what the handler threw; an AggregateError when the dead-letter topic refused the record as well. */
+  constructor(record: LogRecord<unknown, unknown>, attempts: number, cause: unknown) {
+    const { topic, partition, offset } = record
+    const detail = cause instanceof Error ? `: ${cause.message}` : ''
+    super(
+      'HANDLER_FAILED',
+      `the handler failed on ${topic}-${partition}@${offset}, attempt ${attempts}${detail}`,
+      { cause },
+    )
+    this.record = record
+    this.attempts = attempts
+  }
+}
+
+/** A partition is not, or no longer, this consumer's; nothing was committed. */
+export class NotAssignedError extends LogError {
+  readonly topic: string
+  readonly partition: number
+  readonly group: string
+
+  constructor(at: { topic: string; partition: number }, group: string) {
+    super('NOT_ASSIGNED', `${at.topic}-${at.partition} is not this member's of group ${group}`)
+    this.topic = at.topic
+    this.partition = at.partition
+    this.group = group
+  }
+}
+
+/** No such group: nobody of that name is a member, or has committed anything. */
+export class UnknownGroupError extends LogError {
+  readonly group: string
+
+  constructor(group: string) {
+    super('UNKNOWN_GROUP', `there is no group ${group}`)
+    this.group = group
+  }
+}
+
+/** What was asked for needs a group without members. */
+export class GroupNotEmptyError extends LogError {
+  readonly group: string
+  readonly members: number
+
+  constructor(group: string, members: number) {
+    super('GROUP_NOT_EMPTY', `group ${group} has members: ${members}`)
+    this.group = group
+    this.members = members
   }
 }

@@ -4,11 +4,20 @@
  * nothing.
  */
 import type { CompactionSkip, PartitionCompaction } from './compaction.ts'
+import type { TopicPartition } from './consuming.ts'
 import type { PartitionState, RecoveryReport } from './types.ts'
 
 interface OfPartition {
   readonly topic: string
   readonly partition: number
+}
+
+interface OfMember {
+  /** Null for a consumer without a group. */
+  readonly group: string | null
+  /** The consumer's `id`. */
+  readonly member: string
+  readonly partitions: readonly TopicPartition[]
 }
 
 /** Every event of a log. */
@@ -69,4 +78,7 @@ export type LogEvent =
     } & OfPartition)
   | ({ readonly type: 'compacted' } & PartitionCompaction & OfPartition)
   | ({ readonly type: 'compactionSkipped'; readonly reason: CompactionSkip } & OfPartition)
+  | ({ readonly type: 'partitionsAssigned' } & OfMember)
+  | ({ readonly type: 'partitionsRevoked' } & OfMember)
+  | ({ readonly type: 'partitionsLost' } & OfMember)
   | { readonly type: 'backgroundFailed'; readonly what: string; readonly error: Error }

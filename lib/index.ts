@@ -6,6 +6,28 @@
 export type { Clock, Timer } from './clock.ts'
 export type { CompactionReport, CompactionSkip, PartitionCompaction } from './compaction.ts'
 export type {
+  AssignmentChange,
+  Assignor,
+  CommittedOffset,
+  Concurrency,
+  Consumer,
+  ConsumerOptions,
+  Group,
+  GroupDescription,
+  GroupMember,
+  GroupMemberSubscription,
+  GroupOffset,
+  GroupPartitions,
+  HandlerContext,
+  Lag,
+  OffsetReset,
+  RecordHandler,
+  ResetOffsetsOptions,
+  RunOptions,
+  TopicPartition,
+  TopicSelection,
+} from './consuming.ts'
+export type {
   AppendOutcome,
   CorruptReason,
   DiskFullReason,
@@ -18,6 +40,8 @@ export {
   CorruptRecordError,
   DeserializationError,
   DiskFullError,
+  GroupNotEmptyError,
+  HandlerError,
   InvalidProducerEpochError,
   InvalidRecordError,
   InvalidTimestampError,
@@ -25,6 +49,7 @@ export {
   LockedError,
   LogError,
   NotALogError,
+  NotAssignedError,
   OffsetMismatchError,
   OffsetOutOfRangeError,
   OutOfOrderSequenceError,
@@ -36,6 +61,7 @@ export {
   StorageError,
   TopicExistsError,
   TopicMismatchError,
+  UnknownGroupError,
   UnknownTopicOrPartitionError,
   UnsupportedFormatError,
 } from './errors.ts'

@@ -1,4 +1,5 @@
 /** The way in: a log with everything that this package builds on one. */
+import { Consumers } from './consumer/consumers.ts'
 import type { ExtensibleLog, LogExtension } from './log/extension.ts'
 import { openExtendedLog } from './log/open-log.ts'
 import { Producers } from './producer/producers.ts'
@@ -21,8 +22,18 @@ export async function openLog(dir: string | URL | ':memory:', options?: OpenOpti
 
 function extend(log: ExtensibleLog): LogExtension {
   const producers = new Producers(log)
+  const consumers = new Consumers(log)
   return {
     producer: options => producers.producer(options),
-    close: giveUp => producers.close(giveUp),
+    consumer: options => consumers.consumer(options),
+    groups: () => consumers.groups(),
+    group: name => consumers.group(name),
+    forgetTopic: name => consumers.offsets.forgetTopic(name),
+    close: giveUp => {
+      const consumed = consumers.close(giveUp)
+      // What handlers send goes out before the producers end.
+      if (consumed === null) return producers.close(giveUp)
+      return consumed.finally(() => producers.close(giveUp))
+    },
   }
 }

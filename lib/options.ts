@@ -58,6 +58,8 @@ export interface ResolvedOpenOptions {
   readonly maxTotalBytes: number
   readonly compactionMapBytes: number
   readonly compactionBytesPerSecond: number
+  readonly offsetsTopicPartitions: number
+  readonly offsetsRetentionMs: number
   readonly quarantineBytes: number
   /** Null when the default holds, which is smaller on a small file system. */
   readonly diskLowBytes: number | null
@@ -158,6 +160,8 @@ const openRules: { readonly [O in keyof Required<OpenOptions>]: Check } = {
   maxTotalBytes: integer({ from: 1, orNoLimit: true }),
   compactionMapBytes: integer({ from: 1024, to: largestInt32 }),
   compactionBytesPerSecond: integer({ from: 1, orNoLimit: true }),
+  offsetsTopicPartitions: checkPartitionCount,
+  offsetsRetentionMs: integer({ from: 1, orNoLimit: true }),
   quarantineBytes: integer({ from: 0, orNoLimit: true }),
   diskLowBytes: integer({ from: 0 }),
   diskReserveBytes: integer({ from: 0 }),
@@ -195,6 +199,8 @@ export function resolveOpenOptions(options: OpenOptions | undefined): ResolvedOp
     maxTotalBytes: given.maxTotalBytes ?? -1,
     compactionMapBytes: given.compactionMapBytes ?? 32 * 1024 * 1024,
     compactionBytesPerSecond: given.compactionBytesPerSecond ?? 64 * 1024 * 1024,
+    offsetsTopicPartitions: given.offsetsTopicPartitions ?? 1,
+    offsetsRetentionMs: given.offsetsRetentionMs ?? -1,
     quarantineBytes: noLimit(given.quarantineBytes ?? 64 * 1024 * 1024),
     diskLowBytes: given.diskLowBytes ?? null,
     diskReserveBytes: given.diskReserveBytes ?? null,

@@ -7,6 +7,7 @@
 import type { Acks, AppendOptions, AppendProgress, AppendResult } from './appending.ts'
 import type { Clock } from './clock.ts'
 import type { CompactionReport } from './compaction.ts'
+import type { Consumer, ConsumerOptions, Group } from './consuming.ts'
 import type { LogEvent } from './events.ts'
 import type { Files, LockKind } from './files/files.ts'
 import type { Producer, ProducerOptions } from './producing.ts'
@@ -191,6 +192,10 @@ export interface OpenOptions {
   readonly diskReserveBytes?: number | undefined
   /** Size of the file `.ballast` that is given up when the disk is full, so that checkpoints and recovery have room; 0: none. At most an eighth of the file system. @default 1048576 (1 MiB) */
   readonly ballastBytes?: number | undefined
+  /** Partitions of the topic that keeps the committed offsets, when it is created; it never changes afterwards. @default 1 */
+  readonly offsetsTopicPartitions?: number | undefined
+  /** How long the offsets of a group without members are kept after their commit, in ms; -1: for ever. @default -1 */
+  readonly offsetsRetentionMs?: number | undefined
   /** How many bytes of cut tails are kept in `.quarantined` files per partition. @default 67108864 (64 MiB) */
   readonly quarantineBytes?: number | undefined
   /** Hears events from the first moment, also those of opening itself. */
@@ -282,7 +287,6 @@ export interface Log extends AsyncDisposable {
     options?: TopicOptions<K, V>,
   ): Promise<Topic<K, V>>
   deleteTopic(name: string): Promise<void>
-  topics(): Promise<readonly string[]>
   /**
    * Makes a producer, which sends records to any topic in batches of its own; `close()` it when it is
    * done with. `topic.append` needs none.
@@ -291,6 +295,20 @@ export interface Log extends AsyncDisposable {
    * @throws {StorageError} when no producer id could be made sure; only with `idempotent`
    */
   producer(options?: ProducerOptions): Promise<Producer>
+  /** Names, sorted; those of topics that the log keeps for itself (`__consumer_offsets`) with `internal` only. */
+  topics(options?: { readonly internal?: boolean | undefined }): Promise<readonly string[]>
+  /**
+   * Makes a consumer of topics, which is a member of its group from then on.
+   *
+   * @throws {UnknownTopicOrPartitionError} when a topic that is named does not exist
+   * @throws {ReadOnlyError} with a group, when the log is open for reading only
+   * @throws {StorageError} when the committed offsets cannot be read
+   */
+  consumer<K = Buffer, V = Buffer>(options: ConsumerOptions<K, V>): Promise<Consumer<K, V>>
+  /** Names of the groups that have members or commits, sorted. */
+  groups(): Promise<readonly string[]>
+  /** A group by its name, which need not exist. */
+  group(name: string): Group
   describe(): Promise<LogDescription>
   metrics(): Metrics
   flush(): Promise<void>
@@ -357,6 +375,8 @@ export interface PartitionDescription {
 /** A topic, its configuration with sources, its partitions. */
 export interface TopicDescription {
   readonly name: string
+  /** The log keeps it for itself: it can be read, and nothing else. */
+  readonly internal: boolean
   readonly id: string
   readonly config: {
     readonly [C in keyof Required<TopicConfig>]: {

@@ -13,6 +13,7 @@ import { isCompacted } from '../options.ts'
 import type { AppendRequest } from '../storage/append-request.ts'
 import type { PartitionConfig } from '../storage/environment.ts'
 import type { AppendOptions } from '../types.ts'
+import { checkIsNotInternal } from './internal-topics.ts'
 import type { PlainRecord } from './serialize.ts'
 import type { TopicState } from './topic-state.ts'
 
@@ -88,6 +89,7 @@ export class AppendRules {
     checks: Readonly<Record<string, Check>>,
   ): AppendRequest {
     if (!this.#state.isUsable) throw this.#state.refusal()
+    checkIsNotInternal(this.#state.name)
     const request = this.defaultRequest
     if (options === undefined) return request
     checkOptions(call, options, { checks })

@@ -1,6 +1,7 @@
 /** What `describe()` and `metrics()` show, put together from what is known in memory. */
 import { type ResolvedTopicConfig, type TopicConfigSources, topicConfigKeys } from '../options.ts'
 import type { StorageEnvironment } from '../storage/environment.ts'
+import { isInternalTopic } from '../storage/topic-name.ts'
 import type { Log, Metrics, PartitionDescription, TopicDescription } from '../types.ts'
 import type { PartitionAccess } from './topic-state.ts'
 
@@ -40,6 +41,7 @@ export function describeTopic(topic: {
   return {
     name: topic.name,
     id: topic.id,
+    internal: isInternalTopic(topic.name),
     config: Object.fromEntries(shown),
     partitions: topic.partitions.map(describePartition),
   }

@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import { checkMs, checkOptions } from '../checks.ts'
 import type { Timer } from '../clock.ts'
+import type { Consumer, ConsumerOptions, Group } from '../consuming.ts'
 import {
   ClosedError,
   StorageError,
@@ -29,6 +30,7 @@ import { firstFailure, forEachBounded } from './bounded.ts'
 import { metricsOf, totalSizeBytes } from './describe.ts'
 import { cleanMarkerContent, fileNames, storageWait } from './directory-layout.ts'
 import type { LogExtension } from './extension.ts'
+import { checkIsNotInternal, listedTopics } from './internal-topics.ts'
 import type { LogServices } from './log-services.ts'
 import type { OpenTopic } from './open-topic.ts'
 import { type RepairableLog, repairLog } from './repair-log.ts'
@@ -93,6 +95,18 @@ export class WritableLog implements Log {
     return this.#lock.kind
   }
 
+  async consumer<K = Buffer, V = Buffer>(options: ConsumerOptions<K, V>): Promise<Consumer<K, V>> {
+    return await this.#extended().consumer(options)
+  }
+
+  async groups(): Promise<readonly string[]> {
+    return await this.#extended().groups()
+  }
+
+  group(name: string): Group {
+    return this.#extended().group(name)
+  }
+
   async topic<K = Buffer, V = Buffer>(
     name: string,
     options?: TopicOptions<K, V>,
@@ -104,6 +118,7 @@ export class WritableLog implements Log {
     this.#assertOpen()
     const known = this.#changes.topics.get(name)
     if (known === undefined && !checked.create) throw new UnknownTopicOrPartitionError(name)
+    if (known === undefined) checkIsNotInternal(name)
     const found =
       known === undefined
         ? await this.#changes.findOrCreate(newTopic(name, checked))
@@ -119,18 +134,22 @@ export class WritableLog implements Log {
     this.#assertOpen()
     const checked = checkTopicOptions(options)
     checkNameType(name)
+    checkIsNotInternal(name)
     return new TopicHandle(await this.#changes.create(newTopic(name, checked)), checked)
   }
 
   async deleteTopic(name: string): Promise<void> {
     this.#assertOpen()
     checkNameType(name)
+    checkIsNotInternal(name)
     await this.#changes.delete(name)
   }
 
-  async topics(): Promise<readonly string[]> {
+  async topics(
+    options: { readonly internal?: boolean | undefined } = {},
+  ): Promise<readonly string[]> {
     this.#assertOpen()
-    return [...this.#changes.topics.keys()].sort()
+    return listedTopics(this.#changes.topics.keys(), options)
   }
 
   async producer(options?: ProducerOptions): Promise<Producer> {
@@ -140,7 +159,7 @@ export class WritableLog implements Log {
 
   async describe(): Promise<LogDescription> {
     this.#assertOpen()
-    const names = await this.topics()
+    const names = await this.topics({ internal: true })
     const topics = names.flatMap(name => this.#changes.topics.get(name)?.description() ?? [])
     return {
       dir: this.dir,
@@ -253,6 +272,11 @@ export class WritableLog implements Log {
 
   #partitions(): readonly PartitionLog[] {
     return [...this.#changes.topics.values()].flatMap(topic => topic.partitions)
+  }
+
+  #extended(): LogExtension {
+    this.#assertOpen()
+    return this.#extension
   }
 
   #assertOpen(): void {

@@ -31,7 +31,7 @@ import {
 } from './directory-layout.ts'
 import { DiskWatch } from './disk-watch.ts'
 import { EventHub } from './event-hub.ts'
-import type { ExtendLog } from './extension.ts'
+import type { ExtendLog, ExtensibleLog } from './extension.ts'
 import { WritableLog } from './log.ts'
 import type { LogServices } from './log-services.ts'
 import { OpenTopic } from './open-topic.ts'
@@ -272,19 +272,10 @@ async function assemble(
     await held.disk.start()
     options.signal?.throwIfAborted()
     reportRecovery(events, recovered)
+    const extension = await opening.extend(extensible(opening, changes))
     // Only now: with the checkpoints written no line of a deleted topic is left.
-    for (const topic of recovered.catalog.deleting.values()) changes.removeLater(topic)
-    const { topics } = changes
-    const extension = await opening.extend({
-      dir: path,
-      isReadOnly: false,
-      options,
-      environment,
-      events,
-      topic: name => topics.get(name),
-      topics: () => [...topics.values()],
-      largestProducerId: () => largestProducerId(topics.values()),
-    })
+    const forget = (name: string): Promise<void> => extension.forgetTopic(name)
+    await changes.followDeletions(forget, recovered.catalog.deleting.values())
     return new WritableLog({
       name: opening.name,
       services,
@@ -320,6 +311,34 @@ function ownedSlots(recovered: RecoveredDirectory): readonly OwnedSlot[] {
     }
   }
   return owned
+}
+
+/** The log as the layers above see it. */
+function extensible(
+  { path, options, environment, events }: Opening,
+  changes: TopicChanges,
+): ExtensibleLog {
+  const { topics } = changes
+  return {
+    dir: path,
+    isReadOnly: false,
+    options,
+    environment,
+    events,
+    topic: name => topics.get(name),
+    topics: () => [...topics.values()],
+    openTopic: async topic => (await changes.findOrCreate(topic)).topic,
+    onTopicsChanged: callback => onTopicsChanged(events, callback),
+    largestProducerId: () => largestProducerId(topics.values()),
+  }
+}
+
+function onTopicsChanged(events: EventHub, callback: () => void): () => void {
+  const types = ['topicCreated', 'topicDeleted', 'partitionsAdded'] as const
+  const stops = types.map(type => events.on(type, callback))
+  return () => {
+    for (const stop of stops) stop()
+  }
 }
 
 function largestProducerId(topics: Iterable<OpenTopic>): number {

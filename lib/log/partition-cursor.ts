@@ -54,6 +54,11 @@ export class PartitionCursor {
     return this.#start
   }
 
+  /** Where the next fetch begins; means nothing while `start` is being looked up. */
+  get position(): Offset {
+    return this.#position
+  }
+
   /** Resolves when `start` is known. @throws {StorageError} when the lookup failed */
   async started(): Promise<void> {
     await this.#starting

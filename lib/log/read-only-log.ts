@@ -5,8 +5,11 @@
  * changes.
  */
 
+import { ok } from 'node:assert/strict'
+
 import { checkMs, checkOptions } from '../checks.ts'
 import type { Timer } from '../clock.ts'
+import type { Consumer, ConsumerOptions, Group } from '../consuming.ts'
 import {
   ClosedError,
   ReadOnlyError,
@@ -25,6 +28,7 @@ import { planDirectories } from './adopt-directories.ts'
 import { metricsOf, totalSizeBytes } from './describe.ts'
 import type { LogExtension } from './extension.ts'
 import { type ForeignOwner, ForeignTopic, type VisibleRange } from './foreign-topic.ts'
+import { listedTopics } from './internal-topics.ts'
 import type { Opening } from './opening.ts'
 import {
   type DirectoryState,
@@ -65,6 +69,9 @@ class ReadOnlyLog implements Log, ForeignOwner, TurnMember {
   readonly recovery: RecoveryReport
   readonly #opening: Opening
   readonly #topics = new Map<string, ForeignTopic>()
+  readonly #whenTopicsChanged = new Set<() => void>()
+  /** Topics and partitions at the last look; another text when any have come or gone. */
+  #shape = ''
   #followers = 0
   #stopWatching: (() => void) | null = null
   #pollTimer: Timer | null = null
@@ -91,6 +98,21 @@ class ReadOnlyLog implements Log, ForeignOwner, TurnMember {
     }
   }
 
+  #extended(): LogExtension {
+    this.#assertOpen()
+    ok(this.#extension !== null)
+    return this.#extension
+  }
+
+  #onTopicsChanged(callback: () => void): () => void {
+    this.#whenTopicsChanged.add(callback)
+    const unfollow = this.follow()
+    return () => {
+      this.#whenTopicsChanged.delete(callback)
+      unfollow()
+    }
+  }
+
   /** Makes what is built on the log. */
   async extend(): Promise<void> {
     const { path, options, environment, events, extend } = this.#opening
@@ -109,6 +131,13 @@ class ReadOnlyLog implements Log, ForeignOwner, TurnMember {
         return [...this.#topics.values()]
       },
       largestProducerId: () => -1,
+      openTopic: async ({ name }) => {
+        this.refresh()
+        const topic = this.#topics.get(name)
+        if (topic === undefined) throw new ReadOnlyError(`create topic ${name}`)
+        return topic
+      },
+      onTopicsChanged: callback => this.#onTopicsChanged(callback),
     })
   }
 
@@ -118,6 +147,18 @@ class ReadOnlyLog implements Log, ForeignOwner, TurnMember {
 
   get state(): Log['state'] {
     return this.#isClosing ? 'closed' : 'ok'
+  }
+
+  async consumer<K = Buffer, V = Buffer>(options: ConsumerOptions<K, V>): Promise<Consumer<K, V>> {
+    return await this.#extended().consumer(options)
+  }
+
+  async groups(): Promise<readonly string[]> {
+    return await this.#extended().groups()
+  }
+
+  group(name: string): Group {
+    return this.#extended().group(name)
   }
 
   async topic<K = Buffer, V = Buffer>(
@@ -147,14 +188,16 @@ class ReadOnlyLog implements Log, ForeignOwner, TurnMember {
     throw new ReadOnlyError(`delete topic ${name}`)
   }
 
-  async topics(): Promise<readonly string[]> {
+  async topics(
+    options: { readonly internal?: boolean | undefined } = {},
+  ): Promise<readonly string[]> {
     this.#assertOpen()
     this.refresh()
-    return [...this.#topics.keys()].sort()
+    return listedTopics(this.#topics.keys(), options)
   }
 
   async describe(): Promise<LogDescription> {
-    const names = await this.topics()
+    const names = await this.topics({ internal: true })
     const topics = names.flatMap(name => this.#topics.get(name)?.description() ?? [])
     return {
       dir: this.dir,
@@ -329,6 +372,12 @@ class ReadOnlyLog implements Log, ForeignOwner, TurnMember {
       open.update(topic, partition => visibleOf(state, topic, partition))
       this.#topics.set(topic.name, open)
     }
+    const shape = [...this.#topics.values()].map(
+      ({ id, partitions }) => `${id}:${partitions.length}`,
+    )
+    if (shape.join() === this.#shape) return
+    this.#shape = shape.join()
+    for (const callback of [...this.#whenTopicsChanged]) callback()
   }
 
   /** Without a catalog, as the next writer would adopt them; those known already keep their ids. */

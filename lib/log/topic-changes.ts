@@ -67,6 +67,8 @@ export class TopicChanges implements TopicOwner {
   readonly #stop = new AbortController()
   #removals: Promise<void> = Promise.resolve()
   #isOpen = true
+  /** Removes what is kept of a deleted topic elsewhere. */
+  #forget: (name: string) => Promise<void> = async () => {}
 
   constructor(services: LogServices) {
     this.#services = services
@@ -150,6 +152,29 @@ export class TopicChanges implements TopicOwner {
 
   addPartitions(topic: OpenTopic, total: number): Promise<void> {
     return this.#track(this.#inTurn(topic.name, () => this.#addPartitions(topic, total)))
+  }
+
+  /**
+   * From now on `forget` removes, durably, what is kept of a deleted topic elsewhere, before its name is
+   * free. Deletions that the last session left unfinished are finished in the same way; where that fails the
+   * name stays taken, and whoever wants to create a topic of that name tries again.
+   */
+  async followDeletions(
+    forget: (name: string) => Promise<void>,
+    unfinished: Iterable<DeletingTopic>,
+  ): Promise<void> {
+    this.#forget = forget
+    for (const topic of unfinished) {
+      try {
+        // Somebody has the name by now: so it was free, and what was kept elsewhere was gone.
+        if (!this.#topics.has(topic.name)) await forget(topic.name)
+        this.removeLater(topic)
+      } catch (error) {
+        this.#unfreed.set(topic.name, topic)
+        const what = `finishing the deletion of topic ${topic.name}`
+        this.#services.events.emit({ type: 'backgroundFailed', what, error: error as Error })
+      }
+    }
   }
 
   /** Removes in the background what is left of topics whose deletion is committed. */
@@ -289,6 +314,7 @@ export class TopicChanges implements TopicOwner {
     // A line of the old topic would be taken for one of the next that has the name.
     await checkpointer.write()
     await compactor.cleaned.forget(topic.name)
+    await this.#forget(topic.name)
     this.#unfreed.delete(topic.name)
     this.removeLater(topic)
   }

@@ -5,6 +5,7 @@ import type { CompactionReport } from '../compaction.ts'
 import { UnknownTopicOrPartitionError } from '../errors.ts'
 import { recordSizeBound } from '../record/batch-writer.ts'
 import { allAppends } from '../storage/append-failures.ts'
+import { isInternalTopic } from '../storage/topic-name.ts'
 import type {
   AppendOptions,
   AppendProgress,
@@ -23,6 +24,7 @@ import type {
 } from '../types.ts'
 import { BulkAppend, type BulkTarget } from './append-from.ts'
 import { AppendRules, appendChecks } from './append-rules.ts'
+import { checkIsNotInternal } from './internal-topics.ts'
 import { type HandleParts, PartitionHandle } from './partition.ts'
 import { checkPartition, PartitionChooser } from './partitioner.ts'
 import { checkTopicFrom, resolveReadOptions } from './read-options.ts'
@@ -85,7 +87,9 @@ export class TopicHandle<K = Buffer, V = Buffer> implements Topic<K, V> {
     this.#rules = new AppendRules(state)
     this.#partitioner = partitioner
     this.#chooser = new PartitionChooser(state, partitioner)
-    this.#isPlain = this.#serializer.isIdentity && partitioner === undefined
+    // Appends to a topic of the log's own take the long way, where they are refused.
+    const isOwn = isInternalTopic(state.name)
+    this.#isPlain = this.#serializer.isIdentity && partitioner === undefined && !isOwn
   }
 
   get name(): string {
@@ -184,6 +188,7 @@ export class TopicHandle<K = Buffer, V = Buffer> implements Topic<K, V> {
 
   async addPartitions(total: number): Promise<void> {
     this.#assertUsable()
+    checkIsNotInternal(this.name)
     await this.#state.addPartitions(total)
   }
 

@@ -15,7 +15,14 @@ const refuse = (): never => {
 }
 
 /** An extension that has nothing running. */
-const idle: LogExtension = { producer: refuse, close: () => null }
+const idle: LogExtension = {
+  producer: refuse,
+  consumer: refuse,
+  groups: refuse,
+  group: refuse,
+  forgetTopic: async () => {},
+  close: () => null,
+}
 
 /** An extension that has something running, until `end` or `fail` is called. */
 function busyExtension() {
@@ -32,7 +39,7 @@ function busyExtension() {
   const extend = (log: ExtensibleLog): LogExtension => {
     state.log = log
     return {
-      producer: refuse,
+      ...idle,
       close(giveUp) {
         state.giveUp = giveUp
         return ended

@@ -113,6 +113,29 @@ const causes: {
     },
     says: [{ type: 'partitionsAdded', topic: 'orders', partitions: 3 }],
   },
+  partitionsAssigned: {
+    cause: async heard => {
+      await heard.log.consumer({ group: 'billing', topics: 'orders' })
+      return heard
+    },
+    says: [{ type: 'partitionsAssigned', group: 'billing', member: 'billing-1', partitions: [of] }],
+  },
+  partitionsRevoked: {
+    cause: async heard => {
+      const consumer = await heard.log.consumer({ topics: 'orders' })
+      await consumer.close()
+      return heard
+    },
+    says: [{ type: 'partitionsRevoked', group: null, member: 'consumer-1', partitions: [of] }],
+  },
+  partitionsLost: {
+    cause: async heard => {
+      await heard.log.consumer({ topics: /.*/ })
+      await heard.log.deleteTopic('orders')
+      return heard
+    },
+    says: [{ type: 'partitionsLost', group: null, member: 'consumer-1', partitions: [of] }],
+  },
   configured: {
     cause: async heard => {
       await heard.topic.configure({ segmentBytes: 2048, flushMs: null, acks: 'written' })

@@ -23,6 +23,8 @@ const outputs = [
   /value: 'two apples'/,
   /partition 0: offsets \[0, \d+\)[\s\S]*25000 warm readings/,
   /^0 one\n1 two\n2 three\ntrue$/m,
+  /^billing: two apples\nshipping: two apples$/m,
+  /^1 1$[\s\S]*^x 3$[\s\S]*^0$/m,
   /^OFFSET_MISMATCH 1$/m,
   /\[ 'jobs' \]/,
   /value: 'visible once it is durable'/,

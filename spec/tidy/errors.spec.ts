@@ -17,6 +17,11 @@ const at = { topic: 'orders', partition: 0, offset: 7 }
 const damage = { path: 'orders-0/00000000000000000000.log', position: 61, from: 7, to: 9 }
 const errno = new Error('EIO: i/o error, write')
 
+function recordAt(place: typeof at): varve.LogRecord<unknown, unknown> {
+  // An error asks no more of a record than where it lies.
+  return place as unknown as varve.LogRecord<unknown, unknown>
+}
+
 const samples = {
   LOG_CLOSED: new varve.ClosedError(),
   LOG_LOCKED: new varve.LockedError('data', { pid: 42 }, errno),
@@ -41,6 +46,10 @@ const samples = {
   OUT_OF_ORDER_SEQUENCE: new varve.OutOfOrderSequenceError(1, 2, 3),
   INVALID_PRODUCER_EPOCH: new varve.InvalidProducerEpochError(1, 2, 1),
   POLICY_VIOLATION: new varve.PolicyViolationError('t', 'delete', 'not that'),
+  HANDLER_FAILED: new varve.HandlerError(recordAt(at), 3, errno),
+  NOT_ASSIGNED: new varve.NotAssignedError(at, 'billing'),
+  UNKNOWN_GROUP: new varve.UnknownGroupError('billing'),
+  GROUP_NOT_EMPTY: new varve.GroupNotEmptyError('billing', 2),
   DESERIALIZATION_FAILED: new varve.DeserializationError(at, Buffer.from('{'), errno),
 } satisfies Readonly<Record<LogErrorCode, varve.LogError>>
 

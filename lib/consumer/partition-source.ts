@@ -1,0 +1,128 @@
+/** The partitions of one consumer, in the order in which it is their turn. */
+import { setImmediate as nextTurn } from 'node:timers/promises'
+
+import type { Clock } from '../clock.ts'
+import type { TopicPartition } from '../consuming.ts'
+import type { AssignedPartition } from './assigned-partition.ts'
+import { keyOf } from './group-coordinator.ts'
+
+/** The longest time that a timer takes. */
+const longestMs = 2 ** 31 - 1
+
+/**
+ * A queue of partitions that may have something. Whoever takes one out puts it back when done with it; one
+ * that turned out to have nothing is looked at again when the log tells that it has. So a partition
+ * costs nothing as long as nothing happens in it, however many there are.
+ */
+export class PartitionSource {
+  readonly #clock: Clock
+  readonly #partitions = new Map<string, AssignedPartition>()
+  #queue: AssignedPartition[] = []
+  readonly #queued = new Set<AssignedPartition>()
+  /** Those that have nothing; `wait` makes the log tell when they have. */
+  readonly #idle = new Set<AssignedPartition>()
+  readonly #watched = new Map<AssignedPartition, AbortController>()
+  #wake: (() => void) | null = null
+  /** Something has happened that nobody has waited for yet. */
+  #hasNews = false
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /** All of them, in the order in which they came. */
+  get partitions(): readonly AssignedPartition[] {
+    return [...this.#partitions.values()]
+  }
+
+  /** The partition, if it is one of these. */
+  find(of: TopicPartition): AssignedPartition | undefined {
+    return this.#partitions.get(keyOf(of))
+  }
+
+  /** Takes a partition in; it gets its turn when it is put into the queue. */
+  add(partition: AssignedPartition): void {
+    this.#partitions.set(keyOf(partition), partition)
+  }
+
+  /** Forgets a partition. */
+  remove(partition: AssignedPartition): void {
+    if (this.find(partition) === partition) this.#partitions.delete(keyOf(partition))
+    this.#idle.delete(partition)
+    this.#watched.get(partition)?.abort()
+    this.#watched.delete(partition)
+  }
+
+  /** Gives a partition its turn behind all others; `isNext` before all others. Wakes who waits. */
+  enqueue(partition: AssignedPartition, isNext: boolean = false): void {
+    if (this.find(partition) !== partition) return
+    if (!this.#queued.has(partition)) {
+      this.#queued.add(partition)
+      this.#idle.delete(partition)
+      if (isNext) this.#queue.unshift(partition)
+      else this.#queue.push(partition)
+    }
+    this.wake()
+  }
+
+  /** Takes the next one out of the queue that has something, or can be read; null when there is none. */
+  next(): AssignedPartition | null {
+    for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
+      this.#queued.delete(next)
+      if (this.find(next) !== next) continue
+      if (next.isReady) return next
+      this.#idle.add(next)
+    }
+    return null
+  }
+
+  /** Ends a `wait`, or the next one if there is none now. */
+  wake(): void {
+    this.#hasNews = true
+    this.#wake?.()
+  }
+
+  /**
+   * Waits for a partition to have something, for `wake`, or for `timeoutMs` (-1: no limit), and keeps the
+   * process alive meanwhile. Returns at once when any of that has happened since the last wait.
+   */
+  async wait(timeoutMs: number = -1): Promise<void> {
+    for (const partition of this.#idle) if (partition.isWaiting) this.#watch(partition)
+    if (!this.#hasNews) {
+      await new Promise<void>(resolve => {
+        const delayMs = timeoutMs === -1 ? longestMs : timeoutMs
+        const timer = this.#clock.setTimer(delayMs, resolve, { keepAlive: true })
+        this.#wake = () => {
+          timer.cancel()
+          resolve()
+        }
+      })
+      this.#wake = null
+    }
+    this.#hasNews = false
+  }
+
+  /** Nobody is going to wait for a while: nothing of this keeps the process alive any more. */
+  rest(): void {
+    for (const stop of this.#watched.values()) stop.abort()
+    this.#watched.clear()
+  }
+
+  #watch(partition: AssignedPartition): void {
+    this.#idle.delete(partition)
+    if (this.#watched.has(partition)) return
+    const stop = new AbortController()
+    this.#watched.set(partition, stop)
+    partition.whenReady(stop.signal).then(
+      () => this.#heard(partition, stop),
+      () => this.#heard(partition, stop),
+    )
+  }
+
+  async #heard(partition: AssignedPartition, stop: AbortController): Promise<void> {
+    // A partition that is being recovered, or closed, ends every wait at once: look again in another turn.
+    if (!stop.signal.aborted && !partition.isReady) await nextTurn()
+    if (this.#watched.get(partition) === stop) this.#watched.delete(partition)
+    this.enqueue(partition)
+  }
+}
