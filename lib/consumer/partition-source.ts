@@ -1,5 +1,4 @@
 /** The partitions of one consumer, in the order in which it is their turn. */
-import { setImmediate as nextTurn } from 'node:timers/promises'
 
 import type { Clock } from '../clock.ts'
 import type { TopicPartition } from '../consuming.ts'
@@ -121,7 +120,8 @@ export class PartitionSource {
 
   async #heard(partition: AssignedPartition, stop: AbortController): Promise<void> {
     // A partition that is being recovered, or closed, ends every wait at once: look again in another turn.
-    if (!stop.signal.aborted && !partition.isReady) await nextTurn()
+    if (!stop.signal.aborted && !partition.isReady)
+      await new Promise(resolve => setImmediate(resolve))
     if (this.#watched.get(partition) === stop) this.#watched.delete(partition)
     this.enqueue(partition)
   }

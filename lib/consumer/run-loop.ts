@@ -1,6 +1,5 @@
 /** What `run()` does: records go to the handler, as many at a time and in the order that was asked for. */
 import { setMaxListeners } from 'node:events'
-import { setImmediate as nextTurn } from 'node:timers/promises'
 
 import type { Clock, Timer } from '../clock.ts'
 import type { Concurrency, RecordHandler } from '../consuming.ts'
@@ -93,7 +92,7 @@ export class RunLoop implements Usage {
     const { source } = this.#options
     for (let calls = 1; !this.#isOver; calls++) {
       if (!this.#step()) await source.wait()
-      else if (calls % callsPerTurn === 0) await nextTurn()
+      else if (calls % callsPerTurn === 0) await new Promise(resolve => setImmediate(resolve))
     }
     if (this.#failure !== null) throw this.#failure.error
   }
