@@ -34,6 +34,8 @@ export interface Batch {
   hasAppendTime: boolean
   /** The numbers under which it was sent; kept as long as it may be in the log under them. */
   identity: ProducerIdentity | null
+  /** What its last try was answered with. */
+  result: AppendResult | null
   /** Why its last try failed. */
   failure: Error | null
   /** The first failure after which it may be in the log all the same. */

@@ -57,8 +57,8 @@ export class IdempotentDelivery implements Delivery {
   #isEnding = false
   /** The last failure that another try may mend. */
   #lastFailure: Error | null = null
-  /** Behind the last batch that was acknowledged. */
-  #acknowledgedTo = 0
+  /** Behind the last batch that was settled: what is not settled lies above. */
+  #settledTo = 0
 
   constructor(host: LaneHost, target: LaneTarget, producerId: number) {
     this.#host = host
@@ -100,6 +100,7 @@ export class IdempotentDelivery implements Delivery {
 
   #send(batch: Batch): void {
     batch.identity ??= this.#number(batch)
+    batch.result = null
     batch.failure = null
     this.#inFlight.push(batch)
     const request = requestFor(this.#target.topic, this.#host.options)
@@ -116,8 +117,7 @@ export class IdempotentDelivery implements Delivery {
   }
 
   #acknowledged(batch: Batch, result: AppendResult): void {
-    this.#inFlight.splice(this.#inFlight.indexOf(batch), 1)
-    this.#settle(batch, result)
+    batch.result = result
     this.#answered()
   }
 
@@ -129,19 +129,29 @@ export class IdempotentDelivery implements Delivery {
   }
 
   #answered(): void {
+    // One that was sent before may have failed, and is settled first when it is found in the log.
+    for (let head = this.#inFlight[0]; head !== undefined; head = this.#inFlight[0]) {
+      if (head.result === null) break
+      this.#inFlight.shift()
+      this.#settle(head, head.result)
+    }
     if (!this.#isHalted) this.#sendMore()
-    else if (this.#inFlight.every(({ failure }) => failure !== null)) void this.#sortOut()
+    else if (this.#inFlight.every(isAnswered)) void this.#sortOut()
   }
 
-  /** Everything under way has failed: says of each batch what becomes of it. */
+  /** Everything under way was answered, and something failed: says of each batch what becomes of it. */
   async #sortOut(): Promise<void> {
-    const failed = this.#inFlight
+    const answered = this.#inFlight
     this.#inFlight = []
     const kept: Batch[] = []
     let isNewEpoch = false
     // The first that is not in the log for certain: then none of those behind it is.
     let absent: ProducerIdentity | null = null
-    for (const batch of failed) {
+    for (const batch of answered) {
+      if (batch.result !== null) {
+        this.#settle(batch, batch.result, kept.length > 0)
+        continue
+      }
       const fate = await this.#fateOf(batch, kept.length > 0 || absent !== null)
       if (fate === 'kept' || fate === 'absent') kept.push(batch)
       if (fate === 'absent' || fate === 'lost') isNewEpoch = true
@@ -190,7 +200,7 @@ export class IdempotentDelivery implements Delivery {
     const access = topic.partitions[partition]
     try {
       const isThere = access !== undefined
-      const found = isThere ? await findBatch(access, identity, this.#acknowledgedTo) : null
+      const found = isThere ? await findBatch(access, identity, this.#settledTo) : null
       if (found !== null) {
         this.#settle(batch, found)
         return 'found'
@@ -259,9 +269,10 @@ export class IdempotentDelivery implements Delivery {
     return this.#deadlineOf(batch) - this.#target.topic.clock.monotonicMs() <= 0.5
   }
 
-  #settle(batch: Batch, result: AppendResult): void {
+  /** `isBehindKept`: one that was sent before it is not settled. */
+  #settle(batch: Batch, result: AppendResult, isBehindKept = false): void {
     if (batch.identity?.producerEpoch === this.#epoch) this.#isKnown = true
-    this.#acknowledgedTo = Math.max(this.#acknowledgedTo, result.nextOffset)
+    if (!isBehindKept) this.#settledTo = result.nextOffset
     for (const [index, sending] of batch.sendings.entries()) {
       this.#host.settled(sending, resultOf(batch, result, index))
     }
@@ -270,6 +281,10 @@ export class IdempotentDelivery implements Delivery {
   #refuse(batch: Batch, error: Error): void {
     for (const sending of batch.sendings) this.#host.failed(sending, batch.doubt ?? error)
   }
+}
+
+function isAnswered({ result, failure }: Batch): boolean {
+  return result !== null || failure !== null
 }
 
 function isTransient(error: Error | null): boolean {

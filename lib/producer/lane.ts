@@ -102,6 +102,7 @@ export class Lane {
       closedMs: 0,
       hasAppendTime: false,
       identity: null,
+      result: null,
       failure: null,
       doubt: null,
     }

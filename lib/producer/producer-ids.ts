@@ -4,7 +4,7 @@
  *
  *     varve producer ids 1      format version
  *     next 2000                 every id below has been handed out, or reserved and never used
- *     crc32 8f4d26c1            CRC-32 of all bytes before this line
+ *     crc32 6a9bcc73            CRC-32 of all bytes before this line
  *
  * Ids are reserved in blocks of 1000, as Kafka does. The file says so durably before the first id of a
  * block is handed out, and a block is never taken up again by another session: so whatever a crash
