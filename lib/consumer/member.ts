@@ -205,18 +205,18 @@ export class ConsumerMember implements Member {
   /** False when it took too long. */
   async #ended(partition: AssignedPartition): Promise<boolean> {
     const ended = (this.usage?.end(partition) ?? Promise.resolve()).then(() => true)
-    if (this.timeoutMs === -1) return await ended
     let giveUp = (): void => {}
     const tooLate = new Promise<boolean>(resolve => {
       giveUp = () => resolve(false)
     })
     const { clock } = this.#options.log.environment
-    const timer = clock.setTimer(this.timeoutMs, giveUp, { keepAlive: true })
+    const { timeoutMs } = this
+    const timer = timeoutMs === -1 ? null : clock.setTimer(timeoutMs, giveUp, { keepAlive: true })
     this.#giveUps.add(giveUp)
     try {
       return await Promise.race([ended, tooLate])
     } finally {
-      timer.cancel()
+      timer?.cancel()
       this.#giveUps.delete(giveUp)
     }
   }

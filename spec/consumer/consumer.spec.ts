@@ -1,0 +1,481 @@
+/** Polling, iterating, committing and moving about, on a log in memory whose clock stands still. */
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+
+import { NotAssignedError } from '../../lib/errors.ts'
+import { openLog, serde } from '../../lib/index.ts'
+import {
+  appendNumbers,
+  committedOf,
+  drain,
+  openConsuming,
+  settle,
+  until,
+  valuesOf,
+} from '../support/consuming.ts'
+
+describe('a consumer without a group', () => {
+  it('polls -> everything from the earliest record on, then nothing', async () => {
+    const { log, topic } = await openConsuming({ partitions: 3 })
+    for (const partition of [0, 1, 2]) {
+      await appendNumbers(topic, 2, { from: 10 * partition, partition })
+    }
+    const consumer = await log.consumer({ topics: 'orders' })
+    assert.deepEqual((await drain(consumer)).sort(), ['0', '1', '10', '11', '20', '21'])
+    assert.deepEqual(
+      consumer.position().map(({ offset }) => offset),
+      [2, 2, 2],
+    )
+    await log.close()
+  })
+
+  it('two of them -> each reads everything', async () => {
+    const { log, topic } = await openConsuming()
+    await appendNumbers(topic, 3)
+    for (const consumer of [
+      await log.consumer({ topics: topic }),
+      await log.consumer({ topics: topic }),
+    ]) {
+      assert.deepEqual(await drain(consumer), ['0', '1', '2'])
+    }
+    assert.deepEqual(await log.groups(), [])
+    await log.close()
+  })
+
+  it('from its own position -> goes on there; a partition that is not in it from the beginning', async () => {
+    const { log, topic } = await openConsuming()
+    await appendNumbers(topic, 3)
+    const first = await log.consumer({ topics: topic })
+    await settle()
+    await first.poll()
+    const position = first.position()
+    await first.close()
+    await appendNumbers(topic, 1, { from: 3 })
+    await topic.addPartitions(2)
+    await appendNumbers(topic, 1, { from: 100, partition: 1 })
+    const second = await log.consumer({ topics: topic, from: position })
+    assert.deepEqual((await drain(second)).sort(), ['100', '3'])
+    await log.close()
+  })
+
+  it('commits -> TypeError', async () => {
+    const { log, topic } = await openConsuming()
+    await appendNumbers(topic, 1)
+    const consumer = await log.consumer({ topics: topic })
+    await settle()
+    const [batch] = await consumer.poll()
+    assert.ok(batch !== undefined)
+    await assert.rejects(consumer.commit(batch), TypeError)
+    await log.close()
+  })
+
+  it('of a read-only log -> reads and follows; a group is refused', async () => {
+    const { files, log, topic } = await openConsuming()
+    await appendNumbers(topic, 1)
+    const reader = await openLog('/log', { files, readOnly: true })
+    await assert.rejects(reader.consumer({ topics: 'orders', group: 'g' }), { code: 'READ_ONLY' })
+    await assert.rejects(reader.group('g').delete(), { code: 'READ_ONLY' })
+    const consumer = await reader.consumer({ topics: /./ })
+    const iterator = consumer[Symbol.asyncIterator]()
+    assert.equal((await iterator.next()).value?.nextOffset, 1)
+    const next = iterator.next()
+    const payments = await log.topic('payments')
+    await payments.append({ value: 'new' })
+    assert.equal((await next).value?.topic, 'payments')
+    await reader.close()
+    await log.close()
+  })
+})
+
+describe('where a consumer begins', () => {
+  for (const [name, from, expected] of [
+    ['earliest', 'earliest', ['0', '1', '2', '3']],
+    ['latest', 'latest', []],
+    ['the last two', { last: 2 }, ['2', '3']],
+    ['a list', [{ topic: 'orders', partition: 0, offset: 1 }], ['1', '2', '3']],
+  ] as const) {
+    it(`${name} -> the records from there on`, async () => {
+      const { log, topic } = await openConsuming()
+      await appendNumbers(topic, 4)
+      const consumer = await log.consumer({ topics: topic, from })
+      assert.deepEqual(await drain(consumer), expected)
+      await log.close()
+    })
+  }
+
+  it('a timestamp -> the first record at or after it', async () => {
+    const { log, topic } = await openConsuming()
+    for (const timestamp of [1000, 2000, 3000]) {
+      await topic.append({ value: String(timestamp), timestamp })
+    }
+    const consumer = await log.consumer({ topics: topic, from: { timestamp: 1500 } })
+    assert.deepEqual(await drain(consumer), ['2000', '3000'])
+    await log.close()
+  })
+
+  it('a bare offset -> TypeError that says what to give', async () => {
+    const { log } = await openConsuming()
+    const from = 3 as unknown as 'earliest'
+    await assert.rejects(log.consumer({ topics: 'orders', from }), {
+      name: 'TypeError',
+      message: /which partition/,
+    })
+    await log.close()
+  })
+
+  it('latest, in a group that ends before it commits -> the next member misses nothing', async () => {
+    const { log, topic } = await openConsuming()
+    await appendNumbers(topic, 2)
+    const first = await log.consumer({ topics: topic, group: 'g', from: 'latest' })
+    await first.close()
+    await appendNumbers(topic, 2, { from: 2 })
+    const second = await log.consumer({ topics: topic, group: 'g', from: 'latest' })
+    assert.deepEqual(await drain(second), ['2', '3'])
+    await log.close()
+  })
+
+  it('latest -> topics and partitions that come later are read from their beginning', async () => {
+    const { log, topic } = await openConsuming()
+    await appendNumbers(topic, 1)
+    const consumer = await log.consumer({ topics: /^(orders|new)$/, from: 'latest' })
+    await topic.addPartitions(2)
+    await topic.append({ value: 'other partition', partition: 1 })
+    await (await log.topic('new')).append({ value: 'other topic' })
+    await (await log.topic('unrelated')).append({ value: 'unrelated' })
+    assert.deepEqual((await drain(consumer)).sort(), ['other partition', 'other topic'])
+    await log.close()
+  })
+})
+
+describe('what a consumer reads', () => {
+  it('a handle with serdes -> its types; a name -> Buffers', async () => {
+    const { log } = await openConsuming()
+    const typed = await log.topic('typed', { value: serde.json<{ n: number }>() })
+    await typed.append({ value: { n: 7 } })
+    const byHandle = await log.consumer({ topics: typed })
+    await settle()
+    const [batch] = await byHandle.poll()
+    assert.equal([...(batch ?? [])][0]?.value?.n, 7)
+    const byName = await log.consumer({ topics: 'typed' })
+    assert.deepEqual(await drain(byName), ['{"n":7}'])
+    await log.close()
+  })
+
+  it('a name of no topic -> UnknownTopicOrPartitionError', async () => {
+    const { log } = await openConsuming()
+    await assert.rejects(log.consumer({ topics: ['orders', 'nothing'] }), {
+      code: 'UNKNOWN_TOPIC_OR_PARTITION',
+    })
+    await log.close()
+  })
+
+  for (const topics of [[], 7, [null], {}]) {
+    it(`topics ${JSON.stringify(topics)} -> TypeError`, async () => {
+      const { log } = await openConsuming()
+      await assert.rejects(log.consumer({ topics: topics as unknown as string }), TypeError)
+      await log.close()
+    })
+  }
+
+  it('a topic deleted and made again -> read again by name, not by handle', async () => {
+    const { log, topic } = await openConsuming()
+    await appendNumbers(topic, 2)
+    const byName = await log.consumer({ topics: 'orders' })
+    const byHandle = await log.consumer({ topics: topic })
+    await drain(byName)
+    await log.deleteTopic('orders')
+    assert.deepEqual(byName.assignment, [])
+    const again = await log.topic('orders')
+    await again.append({ value: 'again' })
+    assert.deepEqual(await drain(byName), ['again'])
+    assert.deepEqual(byHandle.assignment, [])
+    await log.close()
+  })
+
+  it('maxRecords -> batches are cut, and nothing is lost or given twice', async () => {
+    const { log, topic } = await openConsuming()
+    await topic.append(['a', 'b', 'c', 'd', 'e'].map(value => ({ value })))
+    const consumer = await log.consumer({ topics: topic, maxRecords: 2 })
+    const polls: string[][] = []
+    for (let poll = 0; poll < 3; poll++) {
+      await settle()
+      const batches = await consumer.poll()
+      assert.ok(batches.every(batch => batch.recordCount === [...batch].length))
+      polls.push(valuesOf(batches))
+    }
+    assert.deepEqual(polls, [['a', 'b'], ['c', 'd'], ['e']])
+    await log.close()
+  })
+
+  it('a position within a batch -> what is left of it', async () => {
+    const { log, topic } = await openConsuming()
+    await topic.append(['a', 'b', 'c'].map(value => ({ value })))
+    const from = [{ topic: 'orders', partition: 0, offset: 1 }]
+    const consumer = await log.consumer({ topics: topic, from })
+    await settle()
+    const [batch] = await consumer.poll()
+    assert.deepEqual([batch?.baseOffset, batch?.nextOffset, batch?.recordCount], [1, 3, 2])
+    assert.deepEqual(valuesOf([batch as NonNullable<typeof batch>]), ['b', 'c'])
+    await log.close()
+  })
+})
+
+describe('poll', () => {
+  it('nothing there -> waits as long as it is told, and gives none', async () => {
+    const { clock, log } = await openConsuming()
+    const consumer = await log.consumer({ topics: 'orders' })
+    await settle()
+    let batches: readonly unknown[] | null = null
+    const polling = consumer.poll({ maxWaitMs: 100 }).then(given => {
+      batches = given
+    })
+    await settle()
+    clock.advance(99)
+    await settle()
+    assert.equal(batches, null)
+    clock.advance(1)
+    await polling
+    assert.deepEqual(batches, [])
+    await log.close()
+  })
+
+  it('something comes while it waits -> given at once', async () => {
+    const { log, topic } = await openConsuming()
+    const consumer = await log.consumer({ topics: 'orders', maxWaitMs: -1 })
+    const polling = consumer.poll()
+    await settle()
+    await appendNumbers(topic, 1)
+    assert.deepEqual(valuesOf(await polling), ['0'])
+    await log.close()
+  })
+
+  it('its signal fires -> rejects with the reason, and the consumer goes on', async () => {
+    const { log, topic } = await openConsuming()
+    const consumer = await log.consumer({ topics: 'orders' })
+    const abort = new AbortController()
+    const polling = consumer.poll({ maxWaitMs: -1, signal: abort.signal })
+    await settle()
+    abort.abort(new Error('enough'))
+    await assert.rejects(polling, /enough/)
+    await appendNumbers(topic, 1)
+    assert.deepEqual(await drain(consumer), ['0'])
+    await log.close()
+  })
+
+  it('the consumer is closed, or the log -> none; later ones are refused', async () => {
+    const { log } = await openConsuming()
+    const consumer = await log.consumer({ topics: 'orders' })
+    const polling = consumer.poll({ maxWaitMs: -1 })
+    await settle()
+    await consumer.close()
+    assert.deepEqual(await polling, [])
+    await assert.rejects(consumer.poll(), { code: 'LOG_CLOSED' })
+    const other = await log.consumer({ topics: 'orders' })
+    const pending = other.poll({ maxWaitMs: -1 })
+    await settle()
+    await log.close()
+    assert.deepEqual(await pending, [])
+  })
+
+  it('used in two ways at once -> TypeError, and the first goes on', async () => {
+    const { log, topic } = await openConsuming()
+    const consumer = await log.consumer({ topics: 'orders' })
+    const polling = consumer.poll({ maxWaitMs: -1 })
+    await assert.rejects(
+      consumer.run(() => {}),
+      { name: 'TypeError', message: /used by poll\(\)/ },
+    )
+    assert.throws(() => consumer[Symbol.asyncIterator](), TypeError)
+    await appendNumbers(topic, 1)
+    assert.deepEqual(valuesOf(await polling), ['0'])
+    await log.close()
+  })
+})
+
+describe('iterating', () => {
+  it('batch after batch until it is left, then on from there', async () => {
+    const { log, topic } = await openConsuming()
+    await appendNumbers(topic, 4)
+    const consumer = await log.consumer({ topics: 'orders' })
+    const seen: string[] = []
+    for await (const batch of consumer) {
+      seen.push(...valuesOf([batch]))
+      if (seen.length === 2) break
+    }
+    for await (const batch of consumer) {
+      seen.push(...valuesOf([batch]))
+      if (seen.length === 4) break
+    }
+    assert.deepEqual(seen, ['0', '1', '2', '3'])
+    await log.close()
+  })
+
+  it('the log is closed -> ends; the signal of the consumer fires -> rejects with its reason', async () => {
+    const { log } = await openConsuming()
+    const abort = new AbortController()
+    const ending = await log.consumer({ topics: 'orders' })
+    const aborted = await log.consumer({ topics: 'orders', signal: abort.signal })
+    const one = ending[Symbol.asyncIterator]().next()
+    const other = aborted[Symbol.asyncIterator]().next()
+    await settle()
+    abort.abort(new Error('enough'))
+    await assert.rejects(other, /enough/)
+    await log.close()
+    assert.equal((await one).done, true)
+  })
+})
+
+describe('committing', () => {
+  it('a record, a batch, a list -> what is to be read next, with metadata', async () => {
+    const { log, topic } = await openConsuming()
+    await topic.append(['a', 'b', 'c'].map(value => ({ value })))
+    const consumer = await log.consumer({ topics: topic, group: 'g' })
+    await settle()
+    const [batch] = await consumer.poll()
+    assert.ok(batch !== undefined)
+    const [first] = batch
+    assert.ok(first !== undefined)
+    await consumer.commit(first)
+    assert.deepEqual(await committedOf(log, 'g'), ['orders-0@1'])
+    await consumer.commit(batch)
+    assert.deepEqual(await committedOf(log, 'g'), ['orders-0@3'])
+    await consumer.commit([{ topic: 'orders', partition: 0, offset: 2, metadata: 'why' }])
+    const { offsets } = await log.group('g').describe()
+    assert.deepEqual([offsets[0]?.offset, offsets[0]?.metadata, offsets[0]?.lag], [2, 'why', 1])
+    await log.close()
+  })
+
+  it('above the high watermark -> RangeError, nothing committed', async () => {
+    const { log, topic } = await openConsuming()
+    await appendNumbers(topic, 2)
+    const consumer = await log.consumer({ topics: topic, group: 'g' })
+    await assert.rejects(
+      consumer.commit([{ topic: 'orders', partition: 0, offset: 3 }]),
+      RangeError,
+    )
+    assert.deepEqual(await committedOf(log, 'g'), [])
+    await log.close()
+  })
+
+  it('metadata larger than Kafka takes -> RangeError', async () => {
+    const { log } = await openConsuming()
+    const consumer = await log.consumer({ topics: 'orders', group: 'g' })
+    const metadata = 'x'.repeat(4097)
+    await assert.rejects(
+      consumer.commit([{ topic: 'orders', partition: 0, offset: 0, metadata }]),
+      RangeError,
+    )
+    await log.close()
+  })
+
+  it('a partition that another member has -> NotAssignedError', async () => {
+    const { log } = await openConsuming({ partitions: 2 })
+    const first = await log.consumer({ topics: 'orders', group: 'g' })
+    const second = await log.consumer({ topics: 'orders', group: 'g' })
+    await until(() => second.assignment.length === 1)
+    const [of] = second.assignment
+    assert.ok(of !== undefined)
+    await assert.rejects(first.commit([{ ...of, offset: 0 }]), NotAssignedError)
+    await log.close()
+  })
+
+  it('many that are not awaited -> few appends, the last one holds', async () => {
+    const { log, topic } = await openConsuming()
+    await topic.append(Array.from({ length: 1000 }, (_, index) => ({ value: String(index) })))
+    const consumer = await log.consumer({ topics: topic, group: 'g' })
+    await consumer.commit([{ topic: 'orders', partition: 0, offset: 0 }])
+    const before = log.metrics().appendedRecords
+    const commits = Array.from({ length: 1000 }, (_, index) =>
+      consumer.commit([{ topic: 'orders', partition: 0, offset: index + 1 }]),
+    )
+    await Promise.all(commits)
+    assert.ok(log.metrics().appendedRecords - before < 10)
+    assert.deepEqual(await committedOf(log, 'g'), ['orders-0@1000'])
+    await log.close()
+  })
+
+  it('closed and opened again -> the group goes on where it committed', async () => {
+    const { files, log, topic } = await openConsuming()
+    await appendNumbers(topic, 3)
+    const consumer = await log.consumer({ topics: topic, group: 'g' })
+    await consumer.commit([{ topic: 'orders', partition: 0, offset: 2 }])
+    await log.close()
+    const again = await openLog('/log', { files })
+    const next = await again.consumer({ topics: 'orders', group: 'g' })
+    assert.deepEqual(await drain(next), ['2'])
+    await again.close()
+  })
+})
+
+describe('moving about', () => {
+  it('seek -> goes on from there, what was read before is forgotten', async () => {
+    const { log, topic } = await openConsuming()
+    await appendNumbers(topic, 5)
+    const consumer = await log.consumer({ topics: topic })
+    assert.equal((await drain(consumer)).length, 5)
+    await consumer.seek(3)
+    assert.deepEqual(await drain(consumer), ['3', '4'])
+    await consumer.seek('earliest')
+    assert.equal((await drain(consumer)).length, 5)
+    await consumer.seek({ last: 1 })
+    assert.deepEqual(await drain(consumer), ['4'])
+    await consumer.seek('latest')
+    assert.deepEqual(await drain(consumer), [])
+    await log.close()
+  })
+
+  it('seek to an offset with several partitions -> TypeError, unless one is named', async () => {
+    const { log, topic } = await openConsuming({ partitions: 2 })
+    await appendNumbers(topic, 3, { partition: 1 })
+    const consumer = await log.consumer({ topics: topic })
+    await assert.rejects(consumer.seek(1), TypeError)
+    await consumer.seek(1, [{ topic: 'orders', partition: 1 }])
+    assert.deepEqual(await drain(consumer), ['1', '2'])
+    await log.close()
+  })
+
+  it('seek outside the log -> the next poll says so, or jumps where it may', async () => {
+    const { log, topic } = await openConsuming()
+    await appendNumbers(topic, 2)
+    const strict = await log.consumer({ topics: topic })
+    await strict.seek(9)
+    await assert.rejects(strict.poll(), { code: 'OFFSET_OUT_OF_RANGE' })
+    const lenient = await log.consumer({ topics: topic, onOutOfRange: 'earliest' })
+    await lenient.seek(9)
+    assert.deepEqual(await drain(lenient), ['0', '1'])
+    await log.close()
+  })
+
+  it('paused -> gives nothing of that partition until it is resumed', async () => {
+    const { log, topic } = await openConsuming({ partitions: 2 })
+    await appendNumbers(topic, 1, { from: 10, partition: 0 })
+    await appendNumbers(topic, 1, { from: 20, partition: 1 })
+    const consumer = await log.consumer({ topics: topic })
+    const of = [{ topic: 'orders', partition: 0 }]
+    consumer.pause(of)
+    assert.deepEqual(await drain(consumer), ['20'])
+    consumer.resume(of)
+    assert.deepEqual(await drain(consumer), ['10'])
+    await log.close()
+  })
+
+  it('lag -> records, bytes and seconds behind the end', async () => {
+    const { clock, log, topic } = await openConsuming()
+    await appendNumbers(topic, 2)
+    clock.advance(3000)
+    await appendNumbers(topic, 2, { from: 2 })
+    clock.advance(2000)
+    const consumer = await log.consumer({ topics: topic })
+    await settle()
+    const sizeBytes = (await topic.describe()).partitions[0]?.sizeBytes ?? 0
+    const of = { topic: 'orders', partition: 0 }
+    assert.deepEqual(await consumer.lag(), [{ ...of, records: 4, bytes: sizeBytes, seconds: 5 }])
+    await consumer.seek(2)
+    assert.deepEqual(await consumer.lag(), [
+      { ...of, records: 2, bytes: sizeBytes / 2, seconds: 2 },
+    ])
+    await consumer.seek('latest')
+    assert.deepEqual(await consumer.lag(), [{ ...of, records: 0, bytes: 0, seconds: 0 }])
+    await log.close()
+  })
+})
