@@ -10,9 +10,13 @@
  *     topic unknown, catalog lost                      adopted           adopted
  *
  * An empty directory beyond the catalog is what a crash leaves of a creation that was not committed.
+ * An id that differs from the expected one in a few characters only counts as unreadable: it is
+ * damaged, for ids are random. The file is written anew then.
+ *
  * Where several directories of an unknown topic have different ids, the lowest partition with data
  * decides and the others are set aside.
  */
+import { isDamagedTopicId } from '../storage/partition-metadata.ts'
 import type { PartitionDirectory } from './directory-layout.ts'
 import type { Catalog, CatalogTopic } from './topic-catalog.ts'
 
@@ -41,7 +45,7 @@ export function planDirectories(
     const id = known?.id ?? adoptedId(found) ?? newId()
     let partitions = known?.partitions ?? 0
     for (const directory of found) {
-      const isOwn = directory.topicId === id || directory.topicId === null
+      const isOwn = directory.topicId === id || isUnreadable(directory, id)
       if (isOwn && directory.partition < partitions) continue
       if (isOwn && (directory.holdsData || catalog === null)) partitions = directory.partition + 1
       else if (directory.holdsData) setAside.push(directory)
@@ -56,9 +60,15 @@ export function planDirectories(
 
 function isBeingDeleted(found: PartitionDirectory, catalog: Catalog | null): boolean {
   if (catalog === null) return false
-  if (found.topicId !== null) return catalog.deleting.has(found.topicId)
+  if (found.topicId !== null && catalog.deleting.has(found.topicId)) return true
   if (catalog.topics.has(found.topic) || !found.holdsData) return false
-  return [...catalog.deleting.values()].some(topic => topic.name === found.topic)
+  return [...catalog.deleting.values()].some(
+    topic => topic.name === found.topic && isUnreadable(found, topic.id),
+  )
+}
+
+function isUnreadable({ topicId }: PartitionDirectory, expectedId: string): boolean {
+  return topicId === null || isDamagedTopicId(topicId, expectedId)
 }
 
 /** The directories of each topic, by partition. */

@@ -12,6 +12,7 @@
 import { join } from 'node:path'
 
 import type { Files } from '../files/files.ts'
+import { isDamagedTopicId } from '../storage/partition-metadata.ts'
 import {
   inspectPartitionDirectory,
   parseSetAside,
@@ -54,7 +55,8 @@ export async function setTopicAside(
     if (found === null) continue
     // Without a readable id it is the topic's own when nobody has had its name since, unless it is
     // empty: then it may be what is left of a creation that was never committed.
-    const isNameless = found.topicId === null && !topic.isNameTaken && found.holdsData
+    const isUnreadable = found.topicId === null || isDamagedTopicId(found.topicId, topic.id)
+    const isNameless = isUnreadable && !topic.isNameTaken && found.holdsData
     const isOurs = found.topicId === topic.id || isNameless
     if (!isOurs) continue
     const from = join(dir, name)

@@ -37,6 +37,19 @@ export function newTopicId(random: (size: number) => Buffer = randomBytes): stri
   }
 }
 
+/** Characters of a topic id that may be damaged, out of 22. */
+const maxDamagedCharacters = 4
+
+/**
+ * Whether `found` is no other topic's id but `topicId` with a few wrong characters. The file has no
+ * checksum; its ids are random, and two of them agree in 18 of 22 characters once in 10^28 pairs.
+ */
+export function isDamagedTopicId(found: string, topicId: string): boolean {
+  if (found.length !== topicId.length) return false
+  const wrong = [...found].filter((character, index) => character !== topicId[index]).length
+  return wrong > 0 && wrong <= maxDamagedCharacters
+}
+
 // 22 characters hold four bits more than 16 bytes; only the form with those bits zero is an id.
 function isTopicId(text: string): boolean {
   const bytes = Buffer.from(text, 'base64url')

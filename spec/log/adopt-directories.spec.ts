@@ -71,6 +71,34 @@ const rows: readonly Row[] = [
     setAside: ['a-0'],
   },
   {
+    what: 'its id with one damaged character → kept',
+    catalog,
+    found: [directory('a', 0, data(`B${own.slice(1)}`))],
+  },
+  {
+    what: 'its id with four damaged characters, and no data → kept',
+    catalog,
+    found: [directory('a', 0, empty(`BBBB${own.slice(4)}`))],
+  },
+  {
+    what: 'its id with five damaged characters → set aside',
+    catalog,
+    found: [directory('a', 0, data(`BBBBB${own.slice(5)}`))],
+    setAside: ['a-0'],
+  },
+  {
+    what: 'a damaged id of a topic of that name that is being deleted → goes on being deleted',
+    catalog,
+    found: [directory('b', 0, data(`F${other.slice(1)}`))],
+  },
+  {
+    what: 'no catalog and one of two ids damaged → one topic',
+    catalog: null,
+    found: [directory('a', 0, data(own)), directory('a', 1, data(`B${own.slice(1)}`))],
+    topics: { a: [own, 2] },
+    adopted: ['a'],
+  },
+  {
     what: 'another id and no data → removed',
     catalog,
     found: [directory('a', 0, empty(made))],

@@ -225,6 +225,20 @@ describe('recoverDirectory, directories that nobody accounts for', () => {
     assert.deepEqual([...catalog.deleting.keys()], [id])
   })
 
+  it('whose id is damaged -> kept with its records, and the id is written anew', async () => {
+    const files = await leftBy(appendThree)
+    const path = `${dir}/orders-0/partition.metadata`
+    const before = files.readFile(path)
+    assert.ok(before !== null)
+    const damaged = Buffer.from(before)
+    damaged.write(damaged.at(-3) === 0x41 ? 'B' : 'A', damaged.length - 3)
+    await replaceFile(files, path, damaged)
+    const { topics, report } = await recover(files)
+    assert.equal(topics[0]?.partitions[0]?.logEndOffset, 3)
+    assert.deepEqual(report.strayDirectories, [])
+    assert.deepEqual(files.readFile(path), before)
+  })
+
   it('of a deletion that a crash stopped -> out of the way, so that the name is free', async () => {
     const files = await leftBy(appendThree)
     const text = files.readFile(`${dir}/orders-0/partition.metadata`)?.toString() ?? ''

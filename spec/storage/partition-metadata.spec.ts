@@ -9,6 +9,7 @@ import { describe, it } from 'node:test'
 
 import {
   formatPartitionMetadata,
+  isDamagedTopicId,
   newTopicId,
   parsePartitionMetadata,
 } from '../../lib/storage/partition-metadata.ts'
@@ -45,6 +46,22 @@ describe('partition.metadata', () => {
   for (const topicId of ['', 'abc', `${id}AA`, 'AAAAAAAAAAAAAAAAAAAAAA']) {
     it(`${JSON.stringify(topicId)} as a topic id → a broken invariant`, () => {
       assert.throws(() => formatPartitionMetadata(topicId), { name: 'AssertionError' })
+    })
+  }
+})
+
+describe('isDamagedTopicId', () => {
+  const id = 'AAECAwQFRgeICQoLDA0ODw'
+  for (const [found, expected] of [
+    [id, false],
+    [`B${id.slice(1)}`, true],
+    [`BBBB${id.slice(4)}`, true],
+    [`BBBBB${id.slice(5)}`, false],
+    [id.slice(1), false],
+    ['EBESExQVRheYGRobHB0eHw', false],
+  ] as const) {
+    it(`${found} -> ${expected ? 'the same id, damaged' : 'not damaged'}`, () => {
+      assert.equal(isDamagedTopicId(found, id), expected)
     })
   }
 })
