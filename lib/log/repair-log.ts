@@ -102,7 +102,8 @@ async function lookAgain(
 ): Promise<readonly Finding[]> {
   if (report.ok) return []
   const names = new Set(report.findings.map(finding => finding.topic))
-  const left: Finding[] = [...lookAtDirectory(log, [])]
+  const pace = new WorkPace(log.environment.clock, { maxBytesPerSecond: -1 })
+  const left: Finding[] = [...(await lookAtDirectory(log, [], pace))]
   for (const topic of log.topics()) {
     if (!names.has(topic.name)) continue
     const again = await verifyLog(log, { ...options, topic: topic.name })

@@ -6,6 +6,7 @@ import { tryParseOffsetCheckpoint } from '../storage/offset-checkpoints.ts'
 import { parsePartitionMetadata } from '../storage/partition-metadata.ts'
 import { partitionDirName } from '../storage/topic-name.ts'
 import { unreadable, type VerifiablePartition } from '../storage/verify-partition.ts'
+import type { WorkPace } from '../storage/work-pace.ts'
 import type { Finding } from '../verification.ts'
 import { fileNames, storageCall } from './directory-layout.ts'
 import { parseCatalog } from './topic-catalog.ts'
@@ -31,18 +32,21 @@ export interface VerifiedDirectory {
  * @throws {UnsupportedFormatError} when a newer version wrote the catalog
  * @throws {StorageError} when one of them cannot be read
  */
-export function lookAtDirectory(
+export async function lookAtDirectory(
   directory: VerifiedDirectory,
   topics: readonly VerifiableTopic[],
-): readonly Finding[] {
+  pace: WorkPace,
+): Promise<readonly Finding[]> {
   const findings: Finding[] = []
   noteCatalog(findings, directory)
   for (const name of [fileNames.recoveryPoints, fileNames.logStarts, fileNames.highWatermarks]) {
     noteCheckpoint(findings, directory, { name, topics })
   }
   for (const topic of topics) {
-    for (const partition of topic.partitions)
+    for (const partition of topic.partitions) {
       noteMetadata(findings, directory, { topic, partition })
+      await pace.spent(0)
+    }
   }
   return findings
 }

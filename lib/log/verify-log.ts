@@ -128,10 +128,10 @@ async function lookTwice(
   topics: readonly VerifiableTopic[],
   pace: WorkPace,
 ): Promise<readonly Finding[]> {
-  const first = lookAtDirectory(log, topics)
+  const first = await lookAtDirectory(log, topics, pace)
   if (first.length === 0) return first
   await pace.spent(1)
-  return seenTwice(first, lookAtDirectory(log, topics))
+  return seenTwice(first, await lookAtDirectory(log, topics, pace))
 }
 
 function summaryOf(of: VerifiedLog['partitions'][number]): PartitionVerification {

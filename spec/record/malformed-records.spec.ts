@@ -9,6 +9,7 @@ import { describe, it } from 'node:test'
 import { CorruptRecordError } from '../../lib/errors.ts'
 import { checkBatch, sealBatch } from '../../lib/record/batch-format.ts'
 import { BatchView } from '../../lib/record/batch-reader.ts'
+import { RecordsCheck } from '../../lib/record/records-check.ts'
 import {
   batchOf,
   contentOf,
@@ -60,6 +61,19 @@ describe('a malformed records section', () => {
       const batch = batchOf(hex(bytes), recordCount)
       assert.equal(checkBatch(batch, 0, { end: batch.length, checkCrc: true }), 'ok')
       assert.throws(() => readRecords(batch), { code: 'CORRUPT_RECORD', reason: 'record' })
+    })
+
+    it(`${name} → a check of the records says so`, () => {
+      const batch = batchOf(hex(bytes), recordCount)
+      for (const atOnce of [1, 100]) {
+        const check = new RecordsCheck(batch, hex(bytes))
+        let step = check.step(atOnce)
+        for (let count = 0; step.kind === 'more'; count++) {
+          assert.ok(count < 10)
+          step = check.step(atOnce)
+        }
+        assert.equal(step.kind, 'damage')
+      }
     })
   }
 
