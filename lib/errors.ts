@@ -250,12 +250,21 @@ export class RecordTooLargeError extends LogError {
   }
 }
 
-/** The topic's rules refuse the record (a compacted topic needs a key, say); nothing was written. */
+/** One thing that a schema found wrong with a value, as Standard Schema has it. */
+export interface RecordIssue {
+  readonly message: string
+  readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined
+}
+
+/** The topic's rules refuse the record (a compacted topic needs a key, say), or its schema; nothing was written. */
 export class InvalidRecordError extends LogError {
+  /** What the schema found wrong; empty where there is none. */
+  readonly issues: readonly RecordIssue[]
   readonly outcome: AppendOutcome = 'not-written'
 
-  constructor(reason: string) {
+  constructor(reason: string, issues: readonly RecordIssue[] = []) {
     super('INVALID_RECORD', reason)
+    this.issues = issues
   }
 }
 

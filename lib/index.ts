@@ -33,6 +33,7 @@ export type {
   DiskFullReason,
   LockHolder,
   LogErrorCode,
+  RecordIssue,
 } from './errors.ts'
 export {
   ClosedError,

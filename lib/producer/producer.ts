@@ -4,6 +4,7 @@ import type { Timer } from '../clock.ts'
 import { ClosedError, UnknownTopicOrPartitionError } from '../errors.ts'
 import { AppendRules } from '../log/append-rules.ts'
 import type { ExtensibleLog } from '../log/extension.ts'
+import { checkIsNotInternal } from '../log/internal-topics.ts'
 import { type PlainRecord, RecordSerializer } from '../log/serialize.ts'
 import { TopicHandle } from '../log/topic.ts'
 import type { TopicState } from '../log/topic-state.ts'
@@ -183,6 +184,7 @@ export class LogProducer implements Producer, LaneHost {
 
   #routeByName(name: string): Route {
     const topic = this.#log.topic(name)
+    checkIsNotInternal(name)
     if (topic === undefined) throw new UnknownTopicOrPartitionError(name)
     const known = this.#routesByName.get(name)
     // The topic of that name may be another one by now.
@@ -205,6 +207,7 @@ export class LogProducer implements Producer, LaneHost {
       throw new TypeError('expected `topic` to be the name of a topic, or a topic of this log')
     }
     const { state, serializer, rules, partitioner } = parts
+    checkIsNotInternal(state.name)
     if (state.isUsable && this.#log.topic(state.name) !== state) {
       throw new TypeError(`expected a topic of this log, got ${state.name} of another one`)
     }

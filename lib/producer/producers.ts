@@ -54,7 +54,8 @@ export class Producers {
     const end = (): void => {
       for (const producer of busy) producer.giveUp()
     }
-    giveUp.addEventListener('abort', end, { once: true })
+    if (giveUp.aborted) end()
+    else giveUp.addEventListener('abort', end, { once: true })
     return firstFailure(closed).then(failure => {
       giveUp.removeEventListener('abort', end)
       if (failure !== null) throw failure

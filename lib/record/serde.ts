@@ -1,12 +1,10 @@
 /** How keys and values become bytes, and bytes become keys and values. */
-import { InvalidRecordError } from '../errors.ts'
+import { shown } from '../checks.ts'
+import { InvalidRecordError, type RecordIssue } from '../errors.ts'
 import type { Bytes, Serde } from '../types.ts'
 
 /** One thing that a schema found wrong. */
-export interface StandardIssue {
-  readonly message: string
-  readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined
-}
+export type StandardIssue = RecordIssue
 
 /** What validating gave: the value, as the schema wants it, or issues. */
 export type StandardResult<T> =
@@ -35,8 +33,8 @@ export interface StandardSchema<T> {
  * `json` is JSON text. With a schema, values are validated both before they are written and after
  * they were read, and it is the schema's result that counts; a schema that transforms must
  * therefore accept what it gives out. Serializing throws `InvalidRecordError` with the issues; on
- * reading the issues are the cause of a `DeserializationError`. A schema that validates with a
- * promise, and a value that JSON cannot hold, is a `TypeError`.
+ * reading that error is the cause of a `DeserializationError`. A schema that validates with a
+ * promise, something that is no schema, and a value that JSON cannot hold, is a `TypeError`.
  */
 export const serde: {
   readonly bytes: Serde<Buffer>
@@ -49,12 +47,13 @@ export const serde: {
 }
 
 function makeJsonSerde<T>(schema?: StandardSchema<T>): Serde<T> {
+  if (schema !== undefined) checkSchema(schema)
   return {
     serialize(value: T): Bytes {
       let checked = value
       if (schema !== undefined) {
         const result = validate(schema, value)
-        if (result.issues !== undefined) throw new InvalidRecordError(listIssues(result.issues))
+        if (result.issues !== undefined) throw refusalBy(result.issues)
         checked = result.value
       }
       // Typed as a string, but undefined for undefined, functions and symbols.
@@ -66,22 +65,43 @@ function makeJsonSerde<T>(schema?: StandardSchema<T>): Serde<T> {
       const parsed: unknown = JSON.parse(bytes.toString('utf8'))
       if (schema === undefined) return parsed as T
       const result = validate(schema, parsed)
-      if (result.issues !== undefined) throw new Error(listIssues(result.issues))
+      if (result.issues !== undefined) throw refusalBy(result.issues)
       return result.value
     },
   }
 }
 
+/** Schemas of older versions of a library are none, and would let everything pass. */
+function checkSchema(schema: unknown): void {
+  const isObject = (typeof schema === 'object' && schema !== null) || typeof schema === 'function'
+  const standard: unknown = isObject ? Reflect.get(schema, '~standard') : undefined
+  const isStandard = typeof standard === 'object' && standard !== null
+  if (isStandard && typeof Reflect.get(standard, 'validate') === 'function') return
+  throw new TypeError(`expected the schema to follow Standard Schema, got ${shown(schema)}`)
+}
+
 function validate<T>(schema: StandardSchema<T>, value: unknown): StandardResult<T> {
-  const result = schema['~standard'].validate(value)
-  if (result instanceof Promise) {
+  const result: unknown = schema['~standard'].validate(value)
+  if (typeof result !== 'object' || result === null) {
+    throw new TypeError(`expected the schema to give a result, got ${shown(result)}`)
+  }
+  if (isThenable(result)) {
     // The answer comes too late for anybody; a rejection of it must not end the process.
-    result.catch(() => {})
+    result.then(undefined, () => {})
     throw new TypeError(
       `the schema (${schema['~standard'].vendor}) validates with a promise; serde.json needs a synchronous one`,
     )
   }
-  return result
+  return result as StandardResult<T>
+}
+
+/** A promise of any kind: one that a library made itself is no `Promise`. */
+function isThenable(result: object): result is PromiseLike<unknown> {
+  return 'then' in result && typeof result.then === 'function'
+}
+
+function refusalBy(issues: readonly StandardIssue[]): InvalidRecordError {
+  return new InvalidRecordError(listIssues(issues), issues)
 }
 
 function listIssues(issues: readonly StandardIssue[]): string {

@@ -2,8 +2,13 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 
-import { ClosedError, OffsetOutOfRangeError } from '../../lib/errors.ts'
-import { serde } from '../../lib/record/serde.ts'
+import {
+  ClosedError,
+  DeserializationError,
+  InvalidRecordError,
+  OffsetOutOfRangeError,
+} from '../../lib/errors.ts'
+import { type StandardSchema, serde } from '../../lib/record/serde.ts'
 import type { From, Log, Partition } from '../../lib/types.ts'
 import { collect, numbered, offsetsOf, rangesOf, valuesOf, withLog } from './contract-helpers.ts'
 import type { OpenEmptyLog } from './log-contract.ts'
@@ -171,6 +176,33 @@ function chunkContract(open: OpenEmptyLog): void {
       const [record] = await collect(topic.records())
       assert.throws(() => record?.value, { code: 'DESERIALIZATION_FAILED', offset: 0 })
       assert.equal(record?.valueBytes?.toString(), '{broken')
+    })
+  })
+
+  it('a value that a schema refuses → DeserializationError with the issues as its cause', async () => {
+    await withLog(open, async log => {
+      await (await log.topic('orders')).append([{ value: '1' }, { value: '"two"' }])
+      const schema: StandardSchema<number> = {
+        '~standard': {
+          version: 1,
+          vendor: 'spec',
+          validate: value =>
+            typeof value === 'number' ? { value } : { issues: [{ message: 'no number' }] },
+        },
+      }
+      const topic = await log.topic('orders', { value: serde.json(schema) })
+      const [first, second] = await collect(topic.records())
+      assert.equal(first?.value, 1)
+      assert.throws(
+        () => second?.value,
+        (error: unknown) => {
+          assert.ok(error instanceof DeserializationError)
+          assert.deepEqual([error.offset, error.bytes.toString()], [1, '"two"'])
+          assert.ok(error.cause instanceof InvalidRecordError)
+          assert.deepEqual(error.cause.issues, [{ message: 'no number' }])
+          return true
+        },
+      )
     })
   })
 }

@@ -234,6 +234,17 @@ describe('producer.send', () => {
       })
     }))
 
+  it('a topic that the log keeps for itself -> InvalidTopicError', () =>
+    withLog(async log => {
+      await log.topic('orders')
+      const consumer = await log.consumer({ group: 'g', topics: ['orders'] })
+      const producer = await log.producer()
+      for (const topic of ['__consumer_offsets', '__other']) {
+        await assert.rejects(producer.send(topic, { value: '' }), { code: 'INVALID_TOPIC' })
+      }
+      await consumer.close()
+    }))
+
   it('a timestamp that the topic refuses -> InvalidTimestampError', async () => {
     const clock = manualClock(1_700_000_000_000)
     const log = await openLog(':memory:', { clock })

@@ -64,13 +64,22 @@ describe('serde.json', () => {
       (error: unknown) => {
         assert.ok(error instanceof InvalidRecordError)
         assert.match(error.message, /order\.id: no number; bad/)
+        assert.deepEqual(error.issues, [
+          { message: 'no number', path: ['order', { key: 'id' }] },
+          { message: 'bad' },
+        ])
         return true
       },
     )
   })
 
   it('stored JSON that the schema refuses → an error with the issues for the reader to wrap', () => {
-    assert.throws(() => serde.json(order).deserialize(Buffer.from('{"id":null}')), /order\.id/)
+    const read = () => serde.json(order).deserialize(Buffer.from('{"id":null}'))
+    assert.throws(read, (error: unknown) => {
+      assert.ok(error instanceof InvalidRecordError)
+      assert.equal(error.issues.length, 2)
+      return /order\.id/.test(error.message)
+    })
   })
 
   it('a schema that validates with a promise → TypeError, its rejection unheard', () => {
@@ -78,4 +87,36 @@ describe('serde.json', () => {
     assert.throws(() => json.serialize(1), { name: 'TypeError', message: /promise/ })
     assert.throws(() => json.deserialize(Buffer.from('1')), { name: 'TypeError' })
   })
+
+  it('a schema that validates with a promise of its own kind → TypeError, both ways', () => {
+    const late = Promise.reject(new Error('late'))
+    class OwnPromise {
+      // biome-ignore lint/suspicious/noThenProperty: it is what the test is about
+      readonly then = late.then.bind(late)
+    }
+    const json = serde.json(schemaOf<number>(() => new OwnPromise() as Promise<never>))
+    assert.throws(() => json.serialize(1), { name: 'TypeError', message: /promise/ })
+    assert.throws(() => json.deserialize(Buffer.from('1')), { name: 'TypeError' })
+  })
+
+  for (const result of [undefined, null, true]) {
+    it(`a schema that gives ${result} → TypeError`, () => {
+      const json = serde.json(schemaOf<number>(() => result as never))
+      assert.throws(() => json.serialize(1), { name: 'TypeError', message: /to give a result/ })
+    })
+  }
+
+  it('a schema that is a function → taken', () => {
+    const callable = Object.assign(
+      () => {},
+      schemaOf<number>(() => ({ value: 7 })),
+    )
+    assert.equal(serde.json(callable).serialize(1), '7')
+  })
+
+  for (const bad of [null, 5, {}, { '~standard': {} }, { parse: () => 1 }]) {
+    it(`${JSON.stringify(bad)} as the schema → TypeError at once`, () => {
+      assert.throws(() => serde.json(bad as never), { name: 'TypeError', message: /Standard/ })
+    })
+  }
 })
