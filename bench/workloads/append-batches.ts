@@ -36,7 +36,7 @@ export const appendBatches: Workload = {
         'raw write': rawWriteSide(load),
         varve: appendSide(load),
         'bare closed loop': bareClosedLoopSide(load),
-        ...peerAppendSides({ ...load, calls: 1000, smokeCalls: 3 }),
+        ...peerAppendSides({ ...load, calls: 200, smokeCalls: 3 }),
       },
       targets: [
         ratioAtLeast('raw write', 0.8, metrics.bytesPerSecond),

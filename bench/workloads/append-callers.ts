@@ -77,7 +77,7 @@ function variantOf(topicCount: number): Variant {
             recordBytes,
             recordsPerCall: 1,
             inFlight: callers,
-            calls: 50_000,
+            calls: 20_000,
             smokeCalls: 1000,
           })
         : {}),

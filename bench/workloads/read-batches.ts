@@ -37,7 +37,7 @@ export const readBatches: Workload = {
               return { checksum, bytes }
             }),
         },
-        ...peerScanSides({ ...readLoad, calls: 1000, smokeCalls: 3 }),
+        ...peerScanSides({ ...readLoad, calls: 200, smokeCalls: 3 }),
       },
       targets: [
         absolute('≥ 10 M records/s', { metric: metrics.recordsPerSecond, atLeast: 10_000_000 }),
