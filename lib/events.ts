@@ -5,7 +5,7 @@
  */
 import type { CompactionSkip, PartitionCompaction } from './compaction.ts'
 import type { TopicPartition } from './consuming.ts'
-import type { PartitionState, RecoveryReport } from './types.ts'
+import type { DeletionReason, PartitionState, RecoveryReport } from './types.ts'
 
 interface OfPartition {
   readonly topic: string
@@ -37,6 +37,24 @@ export type LogEvent =
       readonly baseOffset: number
       readonly nextOffset: number
       readonly sizeBytes: number
+    } & OfPartition)
+  | ({
+      /** Retention gave a segment up. */
+      readonly type: 'segmentDeleted'
+      readonly baseOffset: number
+      readonly nextOffset: number
+      readonly sizeBytes: number
+      readonly reason: DeletionReason
+      /** Offsets of it that could not be read before, each `[from, to)`; empty, as a rule. */
+      readonly gaps: readonly { readonly from: number; readonly to: number }[]
+    } & OfPartition)
+  | ({
+      /** Timestamps further ahead than `timestampAfterMaxMs`; told once per partition and sweep. */
+      readonly type: 'implausibleTimestamp'
+      /** Batches that hold such a record. */
+      readonly batchCount: number
+      /** The furthest timestamp, in ms. */
+      readonly furthest: number
     } & OfPartition)
   | ({ readonly type: 'flushFailed'; readonly error: Error } & OfPartition)
   | ({ readonly type: 'diskFull'; readonly error: Error } & OfPartition)

@@ -23,6 +23,7 @@ export async function openLog(dir: string | URL | ':memory:', options?: OpenOpti
 function extend(log: ExtensibleLog): LogExtension {
   const producers = new Producers(log)
   const consumers = new Consumers(log)
+  log.useConsumedOffsets((group, of) => consumers.consumedOffset(group, of))
   return {
     producer: options => producers.producer(options),
     consumer: options => consumers.consumer(options),

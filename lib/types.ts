@@ -234,6 +234,17 @@ export interface Partition<K = Buffer, V = Buffer> {
   batches(options?: ReadOptions<From>): Reader<RecordBatch<K, V>>
   /** Offset of the first record whose timestamp is at or after the given one; null when there is none. */
   offsetForTimestamp(timestamp: number | Date): Promise<Offset | null>
+  /**
+   * Moves the log start up to `beforeOffset`: records below cannot be read any more, also where that lies
+   * inside a batch, and segments that lie wholly below are deleted. Does nothing when the log starts there
+   * or above. Survives power loss once resolved; when it rejects with `StorageError` the log start may
+   * be found moved when the log is opened again.
+   *
+   * @throws {OffsetOutOfRangeError} when `beforeOffset` is above the high watermark
+   * @throws {PolicyViolationError} when the topic's `cleanupPolicy` does not contain `delete`
+   * @throws {StorageError} when the file system fails
+   */
+  deleteRecords(beforeOffset: Offset): Promise<void>
   flush(): Promise<void>
   /** Takes a failed partition back into service: reads it again from the disk. */
   recover(): Promise<void>
@@ -263,6 +274,8 @@ export interface Topic<K = Buffer, V = Buffer> {
   configure(config: { readonly [C in keyof TopicConfig]: TopicConfig[C] | null }): Promise<void>
   addPartitions(total: number): Promise<void>
   describe(): Promise<TopicDescription>
+  /** Says of every segment why it is kept and when it goes. */
+  explainRetention(): Promise<RetentionReport>
   flush(): Promise<void>
   /**
    * Compacts every partition now, its active segment included, whatever the dirty share; of a topic
@@ -310,8 +323,15 @@ export interface Log extends AsyncDisposable {
   /** A group by its name, which need not exist. */
   group(name: string): Group
   describe(): Promise<LogDescription>
+  /** Every topic's `explainRetention`, the largest first. */
+  explainRetention(): Promise<readonly RetentionReport[]>
   metrics(): Metrics
   flush(): Promise<void>
+  /**
+   * Applies retention to every topic and rolls segments that are old enough, as the log does by itself
+   * every `sweepIntervalMs`. One sweep runs at a time; this one begins after the call.
+   */
+  sweep(): Promise<SweepReport>
   /**
    * Checks everything that lies in the directory, beside appends and reads: the checksum and order of
    * every batch up to the recovery point, every index entry, and the files beside them; with `deep`
@@ -356,6 +376,63 @@ export interface Log extends AsyncDisposable {
 
 /** Where a configuration value comes from. */
 export type ConfigSource = 'topic' | 'log' | 'default'
+
+/** One segment, and why it is still there. Times are engine time, in ms since the epoch. */
+export interface SegmentRetention {
+  readonly baseOffset: Offset
+  /** Behind its last record. */
+  readonly nextOffset: Offset
+  /** By offsets; compaction may have left fewer. */
+  readonly recordCount: number
+  readonly sizeBytes: number
+  /** Null when it is not known, or nothing was appended yet. */
+  readonly firstAppendMs: number | null
+  /** What age is judged by. Where it is not known, the time at which the log was opened: late rather than early. */
+  readonly lastAppendMs: number
+  /** Largest timestamp of its records; null when none has one. */
+  readonly maxTimestamp: number | null
+  /** Appends go to it. */
+  readonly isActive: boolean
+  /** Some of it cannot be read. */
+  readonly isDamaged: boolean
+  /** Null when the next sweep deletes it. */
+  readonly keptBecause: KeptBecause | null
+  /** Why the next sweep deletes it; null when it does not. */
+  readonly goesBecause: DeletionReason | null
+  /** From when on a sweep deletes it if nothing changes; null: no time alone does that. */
+  readonly deletableAt: number | null
+}
+
+/** The segments of one partition, oldest first. */
+export interface PartitionRetentionReport {
+  readonly partition: number
+  readonly logStartOffset: Offset
+  readonly highWatermark: Offset
+  readonly sizeBytes: number
+  readonly segments: readonly SegmentRetention[]
+}
+
+/** Why each segment of a topic is kept, and when it goes. */
+export interface RetentionReport {
+  readonly topic: string
+  readonly sizeBytes: number
+  readonly partitions: readonly PartitionRetentionReport[]
+}
+
+/** What one sweep did. */
+export interface SweepReport {
+  readonly durationMs: number
+  readonly deletedSegments: number
+  readonly deletedBytes: number
+  /** Partitions in which it failed; the others were swept all the same. */
+  readonly failures: readonly {
+    readonly topic: string
+    readonly partition: number
+    readonly error: Error
+  }[]
+  /** What all segments take now. */
+  readonly sizeBytes: number
+}
 
 /** One partition in a description. */
 export interface PartitionDescription {

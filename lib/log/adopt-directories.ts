@@ -52,7 +52,7 @@ export function planDirectories(
       else remove.push(directory)
     }
     if (partitions === (known?.partitions ?? 0)) continue
-    topics.set(name, { name, id, partitions, config: known?.config ?? {} })
+    topics.set(name, { ...(known ?? { config: {}, isAdopted: true }), name, id, partitions })
     adopted.push(name)
   }
   return { topics, adopted: adopted.sort(), setAside, remove }

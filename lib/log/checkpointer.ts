@@ -12,6 +12,7 @@
 import { join } from 'node:path'
 
 import type { Clock, Timer } from '../clock.ts'
+import { UnknownTopicOrPartitionError } from '../errors.ts'
 import type { Files } from '../files/files.ts'
 import { replaceFile } from '../storage/checkpoint-file.ts'
 import type { DiskRoom } from '../storage/disk-room.ts'
@@ -54,6 +55,10 @@ interface Entry {
   logStartOffset: number
   highWatermark: number
   recoveryPoint: number
+  /** A log start that is to become durable before the partition shows it. */
+  floor: number
+  /** The log start that is in the file, durably. */
+  durableLogStart: number
 }
 
 /** The options of a `Checkpointer`. */
@@ -95,7 +100,9 @@ export class Checkpointer {
   /** A partition whose present recovery point may be checkpointed; it replaces one of the same name. */
   add(partition: CheckpointedPartition): CheckpointHandle {
     const { topic, partition: id } = partition.identity
-    const entry = { partition, ceiling: Number.POSITIVE_INFINITY, ...offsetsOf(partition) }
+    const { logStartOffset } = partition
+    const bounds = { ceiling: Number.POSITIVE_INFINITY, floor: logStartOffset }
+    const entry = { partition, ...bounds, durableLogStart: -1, ...offsetsOf(partition) }
     this.#entries.set(partitionDirName(topic, id), entry)
     return {
       flushed: flushedBytes => {
@@ -153,6 +160,29 @@ export class Checkpointer {
     })
   }
 
+  /**
+   * Makes durable that the partition begins at `offset`, which is not above its recovery point, before
+   * it shows that and gives anything up. Many such calls share one write.
+   *
+   * @throws {StorageError} when that fails; the lines then say again where the partition begins
+   * @throws {UnknownTopicOrPartitionError} when the partition is gone
+   */
+  async raiseLogStart(identity: PartitionIdentity, offset: number): Promise<void> {
+    const { topic, partition } = identity
+    const entry = this.#entries.get(partitionDirName(topic, partition))
+    if (entry === undefined) throw new UnknownTopicOrPartitionError(topic, partition)
+    const before = entry.floor
+    entry.floor = Math.max(before, offset)
+    try {
+      await this.write()
+    } catch (error) {
+      // What another partition could not save is no reason to keep this one waiting.
+      if (entry.durableLogStart >= offset) return
+      entry.floor = before
+      throw error
+    }
+  }
+
   /** Ends the timer. What is under way goes on; `write` may still be called. */
   close(): void {
     this.#isClosed = true
@@ -194,7 +224,7 @@ export class Checkpointer {
   async #takeAll(): Promise<void> {
     const failures: unknown[] = []
     await forEachBounded([...this.#entries.values()], maxParallelPartitions, async entry => {
-      const offsets = offsetsOf(entry.partition, entry.ceiling)
+      const offsets = offsetsOf(entry.partition, entry)
       const isSame =
         offsets.recoveryPoint === entry.recoveryPoint &&
         offsets.highWatermark === entry.highWatermark &&
@@ -218,7 +248,9 @@ export class Checkpointer {
     const { recoveryPoints, logStarts, highWatermarks } = fileNames
     // The log start goes first: a recovery point below a known log start is taken up to it, while a
     // log start below segments that are gone would look like damage.
+    const stated = [...this.#entries.values()].map(entry => [entry, entry.logStartOffset] as const)
     await this.#replace(logStarts, entry => entry.logStartOffset || null)
+    for (const [entry, logStartOffset] of stated) entry.durableLogStart = logStartOffset
     await this.#replace(recoveryPoints, entry => entry.recoveryPoint)
     await this.#replace(highWatermarks, entry => entry.highWatermark)
   }
@@ -245,10 +277,14 @@ export class Checkpointer {
 
 function offsetsOf(
   partition: CheckpointedPartition,
-  ceiling: number = Number.POSITIVE_INFINITY,
-): Omit<Entry, 'partition' | 'ceiling'> {
+  bounds: { readonly ceiling: number; readonly floor: number } = {
+    ceiling: Number.POSITIVE_INFINITY,
+    floor: 0,
+  },
+): Pick<Entry, 'logStartOffset' | 'highWatermark' | 'recoveryPoint'> {
+  const { ceiling, floor } = bounds
   return {
-    logStartOffset: Math.min(partition.logStartOffset, ceiling),
+    logStartOffset: Math.min(Math.max(partition.logStartOffset, floor), ceiling),
     highWatermark: Math.min(partition.highWatermark, ceiling),
     recoveryPoint: Math.min(partition.recoveryPoint, ceiling),
   }

@@ -82,7 +82,7 @@ export interface PartitionDirectory {
   readonly partition: number
   /** Null when `partition.metadata` is missing or unreadable. */
   readonly topicId: string | null
-  /** Whether a `.log` file has bytes, or whether something lies here that is not a log's. */
+  /** Whether a `.log` file has bytes or begins above 0, or whether something lies here that is not a log's. */
   readonly holdsData: boolean
 }
 
@@ -180,6 +180,8 @@ function isData(files: Files, path: string, entry: DirectoryEntry): boolean {
   const segmentFile = parseSegmentFile(entry.name)
   if (segmentFile === null) return true
   if (segmentFile.suffix !== 'log') return false
+  // Empty and further up: all was given up before it, and its name says which offset comes next.
+  if (segmentFile.baseOffset > 0) return true
   return (files.stat(join(path, entry.name))?.sizeBytes ?? 0) > 0
 }
 

@@ -7,6 +7,7 @@ import type { Consumer, ConsumerOptions, Group } from '../consuming.ts'
 import type { ResolvedOpenOptions } from '../options.ts'
 import type { Producer, ProducerOptions } from '../producing.ts'
 import type { StorageEnvironment } from '../storage/environment.ts'
+import type { ConsumedSource } from './consumed-offsets.ts'
 import type { EventHub } from './event-hub.ts'
 import type { NewTopic } from './topic-changes.ts'
 import type { TopicState } from './topic-state.ts'
@@ -37,6 +38,8 @@ export interface ExtensibleLog {
    * directory that belongs to another process it is watched meanwhile.
    */
   onTopicsChanged(callback: () => void): () => void
+  /** Where `retainUntilConsumed` learns from now on how far groups are; nobody asks in a read-only log. */
+  useConsumedOffsets(source: ConsumedSource): void
 }
 
 /** What the layers above make of a log. */

@@ -10,7 +10,7 @@ import {
 } from '../errors.ts'
 import { type ResolvedTopicConfig, resolveTopicConfig } from '../options.ts'
 import type { Damage } from '../storage/environment.ts'
-import type { TopicDescription } from '../types.ts'
+import type { RetentionReport, TopicDescription } from '../types.ts'
 import { describeTopic } from './describe.ts'
 import { partitionPath } from './directory-layout.ts'
 import { ForeignPartition, type ForeignWatch } from './foreign-partition.ts'
@@ -94,6 +94,14 @@ export class ForeignTopic implements TopicState {
 
   async compact(): Promise<CompactionReport> {
     throw new ReadOnlyError(`compact topic ${this.name}`)
+  }
+
+  async explainRetention(): Promise<RetentionReport> {
+    throw new ReadOnlyError(`explain the retention of topic ${this.name}`)
+  }
+
+  async deleteRecords(): Promise<void> {
+    throw new ReadOnlyError(`delete records of topic ${this.name}`)
   }
 
   async recover(): Promise<void> {

@@ -3,8 +3,10 @@ import type { ResolvedOpenOptions } from '../options.ts'
 import type { StorageEnvironment } from '../storage/environment.ts'
 import type { Checkpointer } from './checkpointer.ts'
 import type { Compactor } from './compactor.ts'
+import type { ConsumedOffsets } from './consumed-offsets.ts'
 import type { DiskWatch } from './disk-watch.ts'
 import type { EventHub } from './event-hub.ts'
+import type { Sweeper } from './sweeper.ts'
 import type { TopicCatalog } from './topic-catalog.ts'
 import type { VisibleSlots } from './visible-slots.ts'
 
@@ -20,4 +22,6 @@ export interface LogServices {
   readonly slots: VisibleSlots
   readonly checkpointer: Checkpointer
   readonly compactor: Compactor
+  readonly consumed: ConsumedOffsets
+  readonly sweeper: Sweeper
 }

@@ -21,6 +21,8 @@ import type {
   LogDescription,
   Metrics,
   RecoveryReport,
+  RetentionReport,
+  SweepReport,
   Topic,
   TopicConfig,
   TopicOptions,
@@ -64,7 +66,6 @@ export class WritableLog implements Log {
   readonly #changes: TopicChanges
   readonly #extension: LogExtension
   readonly #lock: DirectoryLock
-  #sweepTimer: Timer | null = null
   #closing: Promise<void> | null = null
   /** Ends with the last repair that was asked for; never rejects. */
   #repairing: Promise<unknown> = Promise.resolve()
@@ -84,7 +85,7 @@ export class WritableLog implements Log {
     options.services.disk.onShut(error => {
       for (const partition of this.#partitions()) partition.refuseWaiting(error)
     })
-    this.#scheduleSweep()
+    options.services.sweeper.start()
   }
 
   get state(): Log['state'] {
@@ -170,6 +171,20 @@ export class WritableLog implements Log {
       sizeBytes: totalSizeBytes(topics),
       topics,
     }
+  }
+
+  async explainRetention(): Promise<readonly RetentionReport[]> {
+    this.#assertOpen()
+    const reports: RetentionReport[] = []
+    for (const topic of [...this.#changes.topics.values()]) {
+      if (topic.isUsable) reports.push(await topic.explainRetention())
+    }
+    return reports.sort((a, b) => b.sizeBytes - a.sizeBytes)
+  }
+
+  async sweep(): Promise<SweepReport> {
+    this.#assertOpen()
+    return await this.#services.sweeper.sweep()
   }
 
   metrics(): Metrics {
@@ -283,17 +298,6 @@ export class WritableLog implements Log {
     if (this.#closing !== null) throw new ClosedError()
   }
 
-  #scheduleSweep(): void {
-    const { options, environment } = this.#services
-    if (options.sweepIntervalMs === -1) return
-    this.#sweepTimer = environment.clock.setTimer(options.sweepIntervalMs, () => {
-      const nowMs = environment.time.nowMs()
-      for (const partition of this.#partitions()) partition.sweep(nowMs)
-      this.#services.compactor.sweep(this.#changes.topics.values())
-      this.#scheduleSweep()
-    })
-  }
-
   /** Bytes that are not flushed pin all file handles, or keep appends waiting: partitions are flushed in turn. */
   #relievePressure(): void {
     const partitions = this.#partitions()
@@ -310,7 +314,6 @@ export class WritableLog implements Log {
   }
 
   async #close(timeoutMs: number): Promise<void> {
-    this.#sweepTimer?.cancel()
     this.#services.checkpointer.close()
     const giveUp = new AbortController()
     const closed = this.#endAll(giveUp.signal)
@@ -369,9 +372,9 @@ export class WritableLog implements Log {
       isSound = false
       note(error)
     }
-    const compacted = this.#services.compactor.close()
+    const swept = Promise.all([this.#services.compactor.close(), this.#services.sweeper.close()])
     await this.#changes.close()
-    await compacted
+    await swept
     const partitions = this.#partitions()
     await forEachBounded(partitions, maxParallelCloses, partition =>
       partition.close().catch(noteFailure),

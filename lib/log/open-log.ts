@@ -22,6 +22,7 @@ import type { Log, OpenOptions } from '../types.ts'
 import { firstFailure } from './bounded.ts'
 import { Checkpointer } from './checkpointer.ts'
 import { Compactor } from './compactor.ts'
+import { ConsumedOffsets } from './consumed-offsets.ts'
 import {
   asStorageError,
   fileNames,
@@ -38,6 +39,7 @@ import { OpenTopic } from './open-topic.ts'
 import type { Opening } from './opening.ts'
 import { openReadOnlyLog } from './read-only-log.ts'
 import { type RecoveredDirectory, recoverDirectory } from './recover-directory.ts'
+import { Sweeper } from './sweeper.ts'
 import { TopicCatalog } from './topic-catalog.ts'
 import { TopicChanges } from './topic-changes.ts'
 import { type OwnedSlot, VisibleSlots } from './visible-slots.ts'
@@ -227,40 +229,22 @@ async function assemble(
   held: { readonly lock: DirectoryLock; readonly disk: DiskWatch },
 ): Promise<Log> {
   const { files, path, environment, options, events } = opening
-  const backgroundFailed = (what: string) => (error: Error) =>
-    events.emit({ type: 'backgroundFailed', what, error })
   const slotsPath = join(path, fileNames.slots)
   const slots = await environment.room.insist(async () =>
     storageCall(slotsPath, 'write', () =>
       VisibleSlots.open(files, slotsPath, {
         generation: recovered.slotGeneration,
         partitions: ownedSlots(recovered),
-        onFailure: backgroundFailed('writing a slot for read-only processes'),
+        onFailure: backgroundFailed(events, 'writing a slot for read-only processes'),
       }),
     ),
   )
   let services: LogServices | undefined
   let changes: TopicChanges | undefined
   try {
-    const checkpointer = new Checkpointer({
-      files,
-      dir: path,
-      clock: environment.clock,
-      room: environment.room,
-      onFailure: backgroundFailed('writing the checkpoints'),
-    })
-    services = {
-      dir: path,
-      options,
-      environment,
-      events,
-      disk: held.disk,
-      catalog: new TopicCatalog(files, join(path, fileNames.catalog), recovered.catalog),
-      slots,
-      checkpointer,
-      compactor: new Compactor({ dir: path, options, environment, events, checkpointer }),
-    }
+    services = servicesOf(opening, { slots, recovered, disk: held.disk })
     changes = new TopicChanges(services)
+    services.sweeper.sweeps(changes.topics)
     for (const { topic, partitions } of recovered.topics) {
       const open = new OpenTopic(topic, services, changes)
       open.attach(partitions.map((found, partition) => open.partitionLog(partition, found)))
@@ -272,7 +256,7 @@ async function assemble(
     await held.disk.start()
     options.signal?.throwIfAborted()
     reportRecovery(events, recovered)
-    const extension = await opening.extend(extensible(opening, changes))
+    const extension = await opening.extend(extensible(opening, changes, services))
     // Only now: with the checkpoints written no line of a deleted topic is left.
     const forget = (name: string): Promise<void> => extension.forgetTopic(name)
     await changes.followDeletions(forget, recovered.catalog.deleting.values())
@@ -317,6 +301,7 @@ function ownedSlots(recovered: RecoveredDirectory): readonly OwnedSlot[] {
 function extensible(
   { path, options, environment, events }: Opening,
   changes: TopicChanges,
+  { consumed }: LogServices,
 ): ExtensibleLog {
   const { topics } = changes
   return {
@@ -330,6 +315,7 @@ function extensible(
     openTopic: async topic => (await changes.findOrCreate(topic)).topic,
     onTopicsChanged: callback => onTopicsChanged(events, callback),
     largestProducerId: () => largestProducerId(topics.values()),
+    useConsumedOffsets: source => consumed.use(source),
   }
 }
 
@@ -347,6 +333,41 @@ function largestProducerId(topics: Iterable<OpenTopic>): number {
     for (const partition of partitions) largest = Math.max(largest, partition.largestProducerId)
   }
   return largest
+}
+
+function backgroundFailed(events: EventHub, what: string): (error: Error) => void {
+  return error => events.emit({ type: 'backgroundFailed', what, error })
+}
+
+/** What the parts of the log share. */
+function servicesOf(
+  { files, path, environment, options, events }: Opening,
+  parts: {
+    readonly slots: VisibleSlots
+    readonly recovered: RecoveredDirectory
+    readonly disk: DiskWatch
+  },
+): LogServices {
+  const { slots, recovered, disk } = parts
+  const { clock, time, room } = environment
+  const consumed = new ConsumedOffsets()
+  const onFailure = backgroundFailed(events, 'writing the checkpoints')
+  const checkpointer = new Checkpointer({ files, dir: path, clock, room, onFailure })
+  const compactor = new Compactor({ dir: path, options, environment, events, checkpointer })
+  const sweeper = new Sweeper({
+    clock,
+    time,
+    options,
+    consumed,
+    raise: (identity, offset) => checkpointer.raiseLogStart(identity, offset),
+    compact: topics => compactor.sweep(topics),
+    emit: event => events.emit(event),
+    setOverLimit: isOverLimit => disk.setOverLimit(isOverLimit),
+  })
+  disk.onLimitQuestion(() => sweeper.recheckLimit())
+  const catalog = new TopicCatalog(files, join(path, fileNames.catalog), recovered.catalog)
+  const shared = { dir: path, options, environment, events, disk, catalog, slots }
+  return { ...shared, checkpointer, compactor, consumed, sweeper }
 }
 
 function reportRecovery(events: EventHub, { topics, report }: RecoveredDirectory): void {

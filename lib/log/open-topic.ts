@@ -10,12 +10,15 @@ import {
 import { isCompacted, type ResolvedTopicConfig, resolveTopicConfig } from '../options.ts'
 import type { Damage, PartitionIdentity, PartitionListener } from '../storage/environment.ts'
 import { PartitionLog } from '../storage/partition-log.ts'
+import type { RetentionRequest } from '../storage/partition-retention.ts'
 import type { RecoveredPartition } from '../storage/recover-partition.ts'
-import type { PartitionState, TopicDescription } from '../types.ts'
+import type { RetentionLimits } from '../storage/retention-rules.ts'
+import type { PartitionState, RetentionReport, TopicDescription } from '../types.ts'
 import { firstFailure } from './bounded.ts'
 import type { CheckpointHandle } from './checkpointer.ts'
 import { describeTopic } from './describe.ts'
 import { partitionPath } from './directory-layout.ts'
+import { explainTopic } from './explain-retention.ts'
 import type { LogServices } from './log-services.ts'
 import type { CatalogTopic } from './topic-catalog.ts'
 import type { ConfigChange, LiveReader, TopicState } from './topic-state.ts'
@@ -26,6 +29,22 @@ export interface TopicOwner {
   readonly isOpen: boolean
   configure(topic: OpenTopic, changes: ConfigChange): Promise<void>
   addPartitions(topic: OpenTopic, total: number): Promise<void>
+}
+
+/** Of the log's limit each segment takes at most one part of so many. */
+const segmentsInTotal = 8
+
+/** No topic may be configured with less. */
+const leastSegmentBytes = 1024
+
+/** Retention of a topic of which nobody has said how long it is to be kept. */
+const keepingAll: RetentionLimits = {
+  cleanupPolicy: 'delete',
+  retentionMs: -1,
+  retentionBytes: -1,
+  retentionRecords: -1,
+  retentionBy: 'append',
+  retainUntilConsumed: [],
 }
 
 /** The shared object of a topic's handles. */
@@ -43,6 +62,7 @@ export class OpenTopic implements TopicState {
   readonly #whenAdded = new Set<() => void>()
   #resolved: ReturnType<typeof resolveTopicConfig>
   #config: ResolvedTopicConfig
+  #isAdopted: boolean
   #isDeleted = false
 
   /** A topic without partitions; `attach` adds them. */
@@ -56,7 +76,8 @@ export class OpenTopic implements TopicState {
     this.#services = services
     this.#owner = owner
     this.#resolved = this.#resolve(topic)
-    this.#config = partitionConfig(this.#resolved.config)
+    this.#config = partitionConfig(this.#resolved.config, this.#services.options.maxTotalBytes)
+    this.#isAdopted = topic.isAdopted === true
   }
 
   get config(): ResolvedTopicConfig {
@@ -66,6 +87,11 @@ export class OpenTopic implements TopicState {
   /** The whole configuration, as `describe` shows it. */
   get resolvedConfig(): ResolvedTopicConfig {
     return this.#resolved.config
+  }
+
+  /** It was found without a line in the catalog, and nobody has said since how long it is to be kept. */
+  get isAdopted(): boolean {
+    return this.#isAdopted
   }
 
   get isUsable(): boolean {
@@ -106,6 +132,30 @@ export class OpenTopic implements TopicState {
     return describeTopic({ name, id, partitions, resolved: this.#resolved })
   }
 
+  async explainRetention(): Promise<RetentionReport> {
+    if (!this.isUsable) throw this.refusal()
+    return await explainTopic(this)
+  }
+
+  /** What a partition's retention goes by now. */
+  async retentionRequest({ identity }: PartitionLog): Promise<RetentionRequest> {
+    const limits = this.isAdopted ? keepingAll : this.config
+    const { consumed } = this.#services
+    const positions = await consumed.positions(limits.retainUntilConsumed, identity)
+    return { limits, positions, nowMs: this.time.nowMs() }
+  }
+
+  async deleteRecords(partition: number, beforeOffset: number): Promise<void> {
+    if (!this.isUsable) throw this.refusal()
+    const log = this.partitions[partition]
+    if (log === undefined) throw new UnknownTopicOrPartitionError(this.name, partition)
+    const { cleanupPolicy } = this.config
+    if (!cleanupPolicy.includes('delete')) {
+      throw new PolicyViolationError(this.name, cleanupPolicy, 'records go by compaction only')
+    }
+    await this.#services.sweeper.deleteRecords(log, beforeOffset)
+  }
+
   async flush(): Promise<void> {
     if (!this.isUsable) throw this.refusal()
     const failure = await firstFailure(this.partitions.map(partition => partition.flush()))
@@ -135,8 +185,9 @@ export class OpenTopic implements TopicState {
 
   /** Takes in what the catalog says by now. */
   reconfigure(topic: CatalogTopic): void {
+    this.#isAdopted = topic.isAdopted === true
     this.#resolved = this.#resolve(topic)
-    this.#config = partitionConfig(this.#resolved.config)
+    this.#config = partitionConfig(this.#resolved.config, this.#services.options.maxTotalBytes)
     for (const partition of this.partitions) partition.configure(this.config)
   }
 
@@ -183,12 +234,25 @@ export class OpenTopic implements TopicState {
   }
 }
 
-/** What the partitions go by. Kafka rolls the segments of compacted topics no later than they must be compacted. */
-function partitionConfig(config: ResolvedTopicConfig): ResolvedTopicConfig {
-  const { segmentMs, maxCompactionLagMs } = config
-  if (!isCompacted(config) || maxCompactionLagMs < 0) return config
-  const least = segmentMs < 0 ? maxCompactionLagMs : Math.min(segmentMs, maxCompactionLagMs)
-  return { ...config, segmentMs: Math.max(least, 1) }
+/**
+ * What the partitions go by. Kafka rolls the segments of compacted topics no later than they must be
+ * compacted; here those of topics with little traffic are not kept for `segmentMs` before they begin to
+ * get old either.
+ */
+function partitionConfig(config: ResolvedTopicConfig, maxTotalBytes: number): ResolvedTopicConfig {
+  const { cleanupPolicy, retentionMs, maxCompactionLagMs } = config
+  const ages = [config.segmentMs]
+  if (isCompacted(config)) ages.push(maxCompactionLagMs)
+  if (cleanupPolicy.includes('delete')) ages.push(retentionMs)
+  const set = ages.filter(age => age >= 0)
+  const segmentMs = set.length === 0 ? -1 : Math.max(Math.min(...set), 1)
+  // Whole sealed segments go, so there must be some well before the log's limit is reached.
+  const shareBytes = Math.max(leastSegmentBytes, Math.floor(maxTotalBytes / segmentsInTotal))
+  const segmentBytes = Math.min(
+    config.segmentBytes,
+    maxTotalBytes === -1 ? Number.POSITIVE_INFINITY : shareBytes,
+  )
+  return { ...config, segmentMs, segmentBytes }
 }
 
 /** A partition and the listener that `attach` connects. */
@@ -212,6 +276,7 @@ export class PartitionNotices implements PartitionListener {
   flushed(flushedBytes: number): void {
     this.slot?.write()
     this.checkpoint?.flushed(flushedBytes)
+    this.#services.sweeper.flushed(flushedBytes)
   }
 
   segmentSealed(segment: { baseOffset: number; nextOffset: number; sizeBytes: number }): void {
@@ -219,6 +284,10 @@ export class PartitionNotices implements PartitionListener {
     this.#services.checkpointer.writeSoon()
     const sealed = { type: 'segmentSealed', baseOffset, nextOffset, sizeBytes } as const
     this.#services.events.emit({ ...sealed, ...this.#identity })
+  }
+
+  logStartMoved(): void {
+    this.slot?.write()
   }
 
   stateChanged(state: PartitionState, error: Error | undefined): void {

@@ -168,6 +168,12 @@ export class PartitionHandle<K = Buffer, V = Buffer> implements Partition<K, V> 
     return await this.#access().offsetForTimestamp(timestampMs)
   }
 
+  async deleteRecords(beforeOffset: Offset): Promise<void> {
+    checkOffset('beforeOffset', beforeOffset)
+    this.#assertUsable()
+    await this.#state.deleteRecords(this.id, beforeOffset)
+  }
+
   async flush(): Promise<void> {
     this.#assertUsable()
     await this.#access().flush()

@@ -22,7 +22,16 @@ import { checkTopicOptions } from '../options.ts'
 import type { Producer, ProducerOptions } from '../producing.ts'
 import { partitionDirName } from '../storage/topic-name.ts'
 import type { TurnMember } from '../storage/turn-scheduler.ts'
-import type { Log, LogDescription, Metrics, RecoveryReport, Topic, TopicOptions } from '../types.ts'
+import type {
+  Log,
+  LogDescription,
+  Metrics,
+  RecoveryReport,
+  RetentionReport,
+  SweepReport,
+  Topic,
+  TopicOptions,
+} from '../types.ts'
 import type { RepairReport, VerifyOptions, VerifyReport } from '../verification.ts'
 import { planDirectories } from './adopt-directories.ts'
 import { metricsOf, totalSizeBytes } from './describe.ts'
@@ -122,6 +131,7 @@ class ReadOnlyLog implements Log, ForeignOwner, TurnMember {
       options,
       environment,
       events,
+      useConsumedOffsets: () => {},
       topic: name => {
         this.refresh()
         return this.#topics.get(name)
@@ -213,6 +223,16 @@ class ReadOnlyLog implements Log, ForeignOwner, TurnMember {
   async producer(options?: ProducerOptions): Promise<Producer> {
     this.#assertOpen()
     return await (this.#extension as LogExtension).producer(options)
+  }
+
+  async explainRetention(): Promise<readonly RetentionReport[]> {
+    this.#assertOpen()
+    throw new ReadOnlyError('explain retention')
+  }
+
+  async sweep(): Promise<SweepReport> {
+    this.#assertOpen()
+    throw new ReadOnlyError('sweep')
   }
 
   metrics(): Metrics {

@@ -255,17 +255,18 @@ function recoverOne(
   const { topic, partition } = of
   const key = partitionDirName(topic.name, partition)
   const checkpointed = before.recoveryPoints?.get(key) ?? null
-  const slot = before.slots?.slots.get(slotKey(topic.id, partition))?.recoveryPoint ?? null
+  const slot = before.slots?.slots.get(slotKey(topic.id, partition))
   // A topic of our own without a line has not been checkpointed yet, for the file is always there.
   const isOwn = before.catalog?.topics.get(topic.name)?.id === topic.id
   const least = isOwn && before.recoveryPoints !== null ? 0 : null
-  const known = [checkpointed, slot, least].filter(point => point !== null)
+  const known = [checkpointed, slot?.recoveryPoint ?? null, least].filter(point => point !== null)
   return recoverPartition({
     environment: options.environment,
     dir: partitionPath(options.dir, topic.name, partition),
     identity: { topic: topic.name, partition },
     checkpointedRecoveryPoint: known.length === 0 ? null : Math.max(...known),
     checkpointedLogStart: before.logStarts?.get(key) ?? null,
+    slotLogStart: slot?.logStartOffset,
     wasClean: before.wasClean,
     indexIntervalBytes: of.config.indexIntervalBytes,
   })

@@ -3,6 +3,7 @@
  *
  *     varve catalog 1                                            format version
  *     topic orders AAECAwQFRgeICQoLDA0ODw 4 {"segmentBytes":4096}   name, id, partitions, overrides
+ *     adopted found ICEiIyQlJicoKSorLC0uLw 1 {}                  as `topic`; found, and not configured since
  *     deleting old EBESExQVRheYGRobHB0eHw 1                      its directories are still to go
  *     crc32 533baf1e                                             CRC-32 of all bytes before this line
  *
@@ -30,6 +31,11 @@ export interface CatalogTopic {
   readonly partitions: number
   /** Its own configuration, without what the log or the package defaults. */
   readonly config: TopicConfig
+  /**
+   * Found on the disk without a line here, and not configured since: how long it is to be kept is not
+   * known, so nothing of it is deleted or compacted. Absent: no.
+   */
+  readonly isAdopted?: boolean | undefined
 }
 
 /** A topic whose deletion is decided and not finished. */
@@ -54,7 +60,8 @@ export const emptyCatalog: Catalog = { topics: new Map(), deleting: new Map() }
 export function formatCatalog(catalog: Catalog): string {
   const topics = [...catalog.topics.values()].sort(byName).map(topic => {
     const config = JSON.stringify(changedTopicConfig({}, topic.config))
-    return `topic ${topic.name} ${topic.id} ${topic.partitions} ${config}\n`
+    const kind = topic.isAdopted === true ? 'adopted' : 'topic'
+    return `${kind} ${topic.name} ${topic.id} ${topic.partitions} ${config}\n`
   })
   const deleting = [...catalog.deleting.values()]
     .sort((a, b) => byName(a, b) || (a.id < b.id ? -1 : 1))
@@ -104,7 +111,7 @@ type Line =
 
 function parseTopicLine(line: string): Line | null {
   const [, kind, name = '', id = '', count = '', json] =
-    /^(topic|deleting) (\S+) (\S{22}) (\d+)(?: (\{.*\}))?$/.exec(line) ?? []
+    /^(topic|adopted|deleting) (\S+) (\S{22}) (\d+)(?: (\{.*\}))?$/.exec(line) ?? []
   const partitions = parseDecimal(count)
   if (kind === undefined || partitions === null || partitions === 0) return null
   if (parsePartitionDir(`${name}-0`) === null) return null
@@ -112,7 +119,9 @@ function parseTopicLine(line: string): Line | null {
   const topic: DeletingTopic = { name, id, partitions }
   if (kind === 'deleting') return json === undefined ? { kind, topic } : null
   const config = json === undefined ? null : parseConfig(json)
-  return config === null ? null : { kind: 'topic', topic: { ...topic, config } }
+  if (config === null) return null
+  const isAdopted = kind === 'adopted' ? { isAdopted: true } : {}
+  return { kind: 'topic', topic: { ...topic, config, ...isAdopted } }
 }
 
 function parseConfig(text: string): TopicConfig | null {

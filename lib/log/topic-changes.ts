@@ -341,6 +341,7 @@ export class TopicChanges implements TopicOwner {
     await this.#commitAnyway(current =>
       changedTopic(current, topic, known => ({
         ...known,
+        isAdopted: false,
         config: changedTopicConfig(known.config, changes),
       })),
     )
@@ -411,8 +412,10 @@ function nameKey(name: string): string {
 }
 
 function withTopic(catalog: Catalog, topic: CatalogTopic): Catalog {
-  const { name, id, partitions, config } = topic
-  const topics = new Map(catalog.topics).set(name, { name, id, partitions, config })
+  const { name, id, partitions, config, isAdopted } = topic
+  const adopted = isAdopted === true ? { isAdopted } : {}
+  const entry: CatalogTopic = { name, id, partitions, config, ...adopted }
+  const topics = new Map(catalog.topics).set(name, entry)
   return { topics, deleting: catalog.deleting }
 }
 

@@ -15,6 +15,7 @@ import type {
   Offset,
   PartitionState,
   RecordInput,
+  RetentionReport,
   Topic,
   TopicDescription,
 } from '../types.ts'
@@ -78,6 +79,9 @@ export interface TopicState {
   configure(config: ConfigChange): Promise<void>
   addPartitions(total: number): Promise<void>
   describe(): Promise<TopicDescription>
+  explainRetention(): Promise<RetentionReport>
+  /** See `Partition.deleteRecords`. */
+  deleteRecords(partition: number, beforeOffset: Offset): Promise<void>
   /** Flushes every partition; rejects with the first failure after all have settled. */
   flush(): Promise<void>
   /** Compacts every partition, its active segment included. */

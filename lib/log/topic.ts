@@ -17,6 +17,7 @@ import type {
   ReadOptions,
   RecordBatch,
   RecordInput,
+  RetentionReport,
   Serde,
   Topic,
   TopicDescription,
@@ -195,6 +196,11 @@ export class TopicHandle<K = Buffer, V = Buffer> implements Topic<K, V> {
   async describe(): Promise<TopicDescription> {
     this.#assertUsable()
     return await this.#state.describe()
+  }
+
+  async explainRetention(): Promise<RetentionReport> {
+    this.#assertUsable()
+    return await this.#state.explainRetention()
   }
 
   async flush(): Promise<void> {

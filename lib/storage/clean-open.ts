@@ -39,6 +39,7 @@ export async function openClean(partition: FoundPartition): Promise<RecoveredPar
     indexIntervalBytes: options.indexIntervalBytes,
     nowMs: environment.time.nowMs(),
   })
+  epochs.truncateFromStart(logStartOffset)
   return {
     logStartOffset,
     logEndOffset,

@@ -55,3 +55,9 @@ export function rememberedDamage(
     return from < to ? [{ ...line, from, to, path: segmentPath(dir, baseOffset, 'log') }] : []
   })
 }
+
+/** What of the damage lies at or above `offset`: below the log start it concerns nobody. */
+export function damageFrom(damage: Damage, offset: number): readonly Damage[] {
+  if (damage.from >= offset) return [damage]
+  return damage.to > offset ? [{ ...damage, from: offset }] : []
+}

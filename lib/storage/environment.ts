@@ -58,6 +58,8 @@ export interface PartitionListener {
   /** The recovery point, and with it the high watermark, has moved by `flushedBytes`. */
   flushed(flushedBytes: number): void
   segmentSealed(segment: { baseOffset: number; nextOffset: number; sizeBytes: number }): void
+  /** The log begins further up now, durably. */
+  logStartMoved(): void
   stateChanged(state: PartitionState, error: Error | undefined): void
   flushFailed(error: Error): void
   diskFull(error: Error): void

@@ -15,6 +15,8 @@ export class EpochRecord {
   #epochs: LeaderEpochs
   readonly #leaderEpoch: number
   #isSaved: boolean
+  /** Ends with the last write that was asked for; never rejects. */
+  #writing: Promise<void> = Promise.resolve()
 
   constructor(
     files: Files,
@@ -40,10 +42,25 @@ export class EpochRecord {
   /** Makes it durable that the epoch begins at `offset`. One call at a time. */
   save(offset: number): Promise<void> {
     this.#epochs.assign(this.#leaderEpoch, offset)
-    const path = join(this.#dir, 'leader-epoch-checkpoint')
-    return replaceFile(this.#files, path, this.#epochs.format()).then(() => {
+    return this.#write().then(() => {
       this.#isSaved = true
     })
+  }
+
+  /** Forgets the epochs that end at or below `offset`, the log start, as Kafka does. */
+  async trimBelow(offset: number): Promise<void> {
+    const isChanged = this.#epochs.truncateFromStart(offset)
+    // What is not saved yet is written as a whole with the first record of the session.
+    if (isChanged && this.#isSaved) await this.#write()
+  }
+
+  #write(epochs?: LeaderEpochs): Promise<void> {
+    const path = join(this.#dir, 'leader-epoch-checkpoint')
+    const written = this.#writing.then(() =>
+      replaceFile(this.#files, path, (epochs ?? this.#epochs).format()),
+    )
+    this.#writing = written.catch(() => {})
+    return written
   }
 
   /**
@@ -56,7 +73,7 @@ export class EpochRecord {
     if (latest === undefined) return false
     const epochs = LeaderEpochs.ofRuns(runs, { latest, endOffset })
     if (epochs === null) return false
-    await replaceFile(this.#files, join(this.#dir, 'leader-epoch-checkpoint'), epochs.format())
+    await this.#write(epochs)
     this.#epochs = epochs
     return true
   }

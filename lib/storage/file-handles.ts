@@ -110,6 +110,11 @@ export class FileHandles {
     await new Promise<void>(resolve => entry.whenClosed.push(resolve))
   }
 
+  /** Whether the file is open under this name. */
+  isOpen(path: string): boolean {
+    return this.#entries.has(path)
+  }
+
   /** Forgets every file whose path begins with `prefix`. */
   forgetAll(prefix: string): void {
     for (const path of [...this.#entries.keys()]) if (path.startsWith(prefix)) this.forget(path)

@@ -51,7 +51,7 @@ export class PartitionLifecycle {
   #closing: Promise<void> | null = null
   #isOver = false
   #isAbandoned = false
-  /** Ends with the last truncation or recovery that was asked for; never rejects. */
+  /** Ends with the last change that was asked for; never rejects. */
   #changing: Promise<void> = Promise.resolve()
   #loweredTo = Number.POSITIVE_INFINITY
 
@@ -125,6 +125,11 @@ export class PartitionLifecycle {
     })
   }
 
+  /** Runs `work` when no truncation or recovery is under way; rejects once the partition is closing. */
+  exclusively<T>(work: () => Promise<T>): Promise<T> {
+    return this.#change(work)
+  }
+
   async #close(): Promise<void> {
     await this.#host.stopCompaction()
     await this.#changing
@@ -170,13 +175,16 @@ export class PartitionLifecycle {
     await this.#host.whenProducersSaved()
   }
 
-  /** Truncations and recoveries, one after the other; none once the partition is closed. */
-  #change(work: () => Promise<void>): Promise<void> {
+  /** Truncations, recoveries and what else changes the log as a whole, one after the other; none once the partition is closed. */
+  #change<T>(work: () => Promise<T>): Promise<T> {
     const done = this.#changing.then(() => {
       if (this.#closing !== null || this.#isOver) throw this.#appends.refusal ?? new ClosedError()
       return work()
     })
-    this.#changing = done.catch(() => {})
+    this.#changing = done.then(
+      () => {},
+      () => {},
+    )
     return done
   }
 

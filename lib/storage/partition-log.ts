@@ -35,6 +35,7 @@ import {
 } from './partition-compaction.ts'
 import { type LifecycleHost, PartitionLifecycle, type WritingEpoch } from './partition-lifecycle.ts'
 import { PartitionOffsets } from './partition-offsets.ts'
+import { PartitionRetention, type RetentionHost } from './partition-retention.ts'
 import type { PipelineHost } from './pipeline-host.ts'
 import { ProducerSnapshots } from './producer-snapshots.ts'
 import type { ProducerState } from './producer-state.ts'
@@ -42,7 +43,7 @@ import type { ChunkRequest, LogChunk, ReadablePartition } from './readable.ts'
 import type { RecoveredPartition } from './recover-partition.ts'
 import type { RepairableFiles } from './repair-partition.ts'
 import { SegmentReader } from './segment-reader.ts'
-import { SegmentSet } from './segment-set.ts'
+import { type ImplausibleTimestamps, SegmentSet } from './segment-set.ts'
 import { isInternalTopic } from './topic-name.ts'
 import type { VerifiablePartition, VerifiableSegment } from './verify-partition.ts'
 import { WritePipeline } from './write-pipeline.ts'
@@ -65,10 +66,12 @@ export interface PartitionLogOptions {
  * and one flush are under way at a time.
  */
 export class PartitionLog
-  implements ReadablePartition, VerifiablePartition, PipelineHost, LifecycleHost
+  implements ReadablePartition, VerifiablePartition, PipelineHost, LifecycleHost, RetentionHost
 {
   readonly identity: PartitionIdentity
   readonly dir: string
+  /** Giving up the head of the log. */
+  readonly retention: PartitionRetention
   readonly #environment: StorageEnvironment
   readonly #listener: PartitionListener
   readonly #waiters: HighWatermarkWaiters
@@ -79,6 +82,7 @@ export class PartitionLog
   readonly #lifecycle: PartitionLifecycle
   readonly #compaction = new CompactionSlot()
   readonly #openedMs: number
+  #timestampAfterMaxMs: number
   #pipeline: WritePipeline
   #producers: ProducerState
 
@@ -92,6 +96,7 @@ export class PartitionLog
     this.#waiters = new HighWatermarkWaiters(environment.clock)
     this.#acks = new Acknowledgements(this.identity, recovered.leaderEpoch)
     this.#producers = recovered.producers
+    this.#timestampAfterMaxMs = options.config.timestampAfterMaxMs
     this.#snapshots = new ProducerSnapshots(environment.files, this.dir)
     this.#pipeline = this.#makePipeline(recovered, {
       leaderEpoch: recovered.leaderEpoch,
@@ -114,6 +119,7 @@ export class PartitionLog
         noteDamage: damage => this.noteDamage(damage),
       },
     })
+    this.retention = new PartitionRetention(this)
     const isClean = recovered.report === null && recovered.active !== null
     this.#lifecycle = new PartitionLifecycle(environment, this, {
       appends: this.#appends,
@@ -185,6 +191,8 @@ export class PartitionLog
   /** New settings hold from the next append and the next roll on. */
   configure(config: PartitionConfig): void {
     this.#appends.config = config
+    this.#timestampAfterMaxMs = config.timestampAfterMaxMs
+    this.#pipeline.segments.timestampAfterMaxMs = config.timestampAfterMaxMs
     this.#pipeline.flusher.flushIfDue()
   }
 
@@ -269,14 +277,16 @@ export class PartitionLog
     this.#appends.refuseWaiting(error)
   }
 
-  /** Rolls an idle active segment that is older than `segmentMs`. */
+  /** Rolls an active segment that is older than `segmentMs`: at once, or with the next write when it is not idle. */
   sweep(nowMs: number): void {
     const { active } = this.#pipeline.segments
     const { segmentMs } = this.config
     if (active === null || active.sizeBytes === 0 || segmentMs < 0) return
     if (this.#appends.refusal !== null) return
     const sinceMs = active.firstAppendMs ?? active.createdMs
-    if (nowMs - sinceMs >= segmentMs) this.#pipeline.rollIdle()
+    if (nowMs - sinceMs < segmentMs) return
+    this.#pipeline.rollIdle()
+    if (this.#pipeline.segments.active === active) this.#pipeline.segments.sealWithNextWrite()
   }
 
   /**
@@ -422,6 +432,36 @@ export class PartitionLog
     }))
   }
 
+  // ---- giving up the head
+
+  /** Timestamps further ahead than `timestampAfterMaxMs` that were appended since the last call. */
+  takeImplausible(): ImplausibleTimestamps | null {
+    return this.#pipeline.segments.takeImplausible()
+  }
+
+  exclusively<T>(work: () => Promise<T>): Promise<T> {
+    return this.#lifecycle.exclusively(work)
+  }
+
+  newestTimestamp(baseOffset: number): Promise<number> {
+    return this.#reader.newestTimestamp(baseOffset, this.#pipeline.offsets)
+  }
+
+  showLogStart(offset: number): void {
+    this.#pipeline.offsets.startAt(offset)
+    this.#listener.logStartMoved()
+  }
+
+  async gaveUp(wasDamaged: boolean): Promise<void> {
+    if (wasDamaged && this.state === 'ok') this.#listener.stateChanged('ok', undefined)
+    try {
+      await this.#pipeline.trimEpochs(this.logStartOffset)
+      await this.#snapshots.removeBelow(this.logStartOffset)
+    } catch (error) {
+      this.#listener.backgroundFailed('trimming what lies below the log start', error as Error)
+    }
+  }
+
   whenProducersSaved(): Promise<void> {
     return this.#snapshots.whenSaved()
   }
@@ -446,8 +486,10 @@ export class PartitionLog
       active,
       damage: [...remembered, ...damage],
       hasNewDamage: damage.length > 0,
+      logStartOffset: recovered.logStartOffset,
       listener: this.#listener,
     })
+    segments.timestampAfterMaxMs = this.#timestampAfterMaxMs
     const offsets = new PartitionOffsets(recovered.logStartOffset, recovered.logEndOffset)
     return new WritePipeline(
       this.#environment,

@@ -2,6 +2,7 @@
 import type { Files } from '../files/files.ts'
 import { replaceFile } from './checkpoint-file.ts'
 import { segmentPath } from './segment.ts'
+import { parseSegmentFile } from './topic-name.ts'
 
 /** What a snapshot is to hold. */
 export interface SnapshotContent {
@@ -48,6 +49,26 @@ export class ProducerSnapshots {
     const removed = this.#saving.then(async () => {
       for (const path of paths) if (this.#files.stat(path) !== null) await this.#files.remove(path)
       await this.#files.syncDirectory(this.#dir)
+    })
+    this.#saving = removed.catch(() => {})
+    return removed
+  }
+
+  /**
+   * Removes the snapshots below `offset`, the log start, but for the newest there is: with the batches
+   * gone nothing else tells the producers' states. Not durably: one that comes back is not used.
+   */
+  removeBelow(offset: number): Promise<void> {
+    const removed = this.#saving.then(async () => {
+      const offsets: number[] = []
+      for (const { name } of this.#files.list(this.#dir)) {
+        const file = parseSegmentFile(name)
+        if (file?.suffix === 'snapshot') offsets.push(file.baseOffset)
+      }
+      offsets.sort((a, b) => a - b).pop()
+      for (const old of offsets) {
+        if (old < offset) await this.#files.remove(segmentPath(this.#dir, old, 'snapshot'))
+      }
     })
     this.#saving = removed.catch(() => {})
     return removed

@@ -9,7 +9,7 @@ import { StorageError } from '../errors.ts'
 import type { Files } from '../files/files.ts'
 import { baseOffsetAt, leaderEpochAt } from '../record/batch-format.ts'
 import { openClean } from './clean-open.ts'
-import { isKnownDamage, rememberedDamage } from './damage.ts'
+import { damageFrom, isKnownDamage, rememberedDamage } from './damage.ts'
 import type { Damage } from './environment.ts'
 import { LeaderEpochs } from './leader-epochs.ts'
 import { lastAppendMs, type PartitionFiles, readPartitionFiles } from './partition-files.ts'
@@ -27,7 +27,7 @@ import { type LogScan, type ScannedSegment, scanLog } from './recovery-scan.ts'
 import { listSealed } from './sealed-segments.ts'
 import { type ActiveSegmentState, type SealedSegment, segmentPath } from './segment.ts'
 import { finishSwaps } from './segment-swap.ts'
-import type { Manifest } from './segments-manifest.ts'
+import { assumedFacts, type Manifest } from './segments-manifest.ts'
 
 export type { RecoveredPartition, RecoverOptions } from './recovered-partition.ts'
 
@@ -53,7 +53,7 @@ async function recover(options: RecoverOptions): Promise<RecoveredPartition> {
   const { files } = options.environment
   const listed = await settledFiles(files, options.dir)
   await removeTemporary(files, options.dir, listed.temporaryNames)
-  const logStartOffset = options.checkpointedLogStart ?? guessLogStart(options, listed)
+  const logStartOffset = logStartOf(options, listed)
   const found = await removeLeftovers(files, options.dir, { found: listed, logStartOffset })
   const partition = { options, found, logStartOffset }
   const recovered =
@@ -72,7 +72,17 @@ async function settledFiles(files: Files, dir: string): Promise<PartitionFiles> 
 }
 
 /**
- * Where the log begins when no checkpoint says so: where its segments do, unless none of them is
+ * Where the log begins. The manifest's word comes first: it has a checksum, and it is written before the
+ * checkpoint, so that one which says more is wrong and one which says less is old. Without both the
+ * slot, which has one as well, tells from where on nothing is missing.
+ */
+function logStartOf(options: RecoverOptions, listed: PartitionFiles): number {
+  const stated = listed.manifest.start ?? options.checkpointedLogStart
+  return stated ?? Math.max(guessLogStart(options, listed), options.slotLogStart ?? 0)
+}
+
+/**
+ * Where the log begins when nothing says so: where its segments do, unless none of them is
  * connected with what is known to be durable. Then a crash took the names of those before them.
  */
 function guessLogStart(options: RecoverOptions, { bases, manifest }: PartitionFiles): number {
@@ -139,19 +149,13 @@ async function repair(partition: FoundPartition): Promise<RecoveredPartition> {
     indexIntervalBytes: options.indexIntervalBytes,
     nowMs: plan.nowMs,
   })
-  const damage = [...run.damage, ...scan.damage].flatMap(it => clip(it, logStartOffset))
+  const damage = [...run.damage, ...scan.damage].flatMap(it => damageFrom(it, logStartOffset))
   return settle(plan, { scan, epochs, isEpochRecordLost, unscanned: run.segments, damage })
 }
 
 /** The highest offset that the manifest says is in a synced segment. */
 function statedEnd(manifest: Manifest): number {
   return Math.max(manifest.sealed.at(-1)?.nextOffset ?? 0, manifest.active?.nextOffset ?? 0)
-}
-
-/** Damage below the log start concerns nobody. */
-function clip(damage: Damage, logStartOffset: number): readonly Damage[] {
-  if (damage.from >= logStartOffset) return [damage]
-  return damage.to > logStartOffset ? [{ ...damage, from: logStartOffset }] : []
 }
 
 async function scanEnd(
@@ -222,6 +226,7 @@ async function settle(plan: RepairPlan, findings: Findings): Promise<RecoveredPa
   const leaderEpoch = Math.min(usedEpoch + 1, largestEpoch)
   // Epochs that are dropped and not replaced in the same step could be given again after a crash.
   const isEpochDropped = epochs.truncateFromEnd(logEndOffset)
+  epochs.truncateFromStart(logStartOffset)
   const epochIsSaved = isEpochDropped || cut !== null || findings.isEpochRecordLost
   if (epochIsSaved) epochs.assign(leaderEpoch, logEndOffset)
   const active = scan.isRestart ? undefined : scan.segments.at(-1)
@@ -312,14 +317,15 @@ function cutBaseOffset(bases: readonly number[], scan: LogScan): number {
 }
 
 /** A scanned segment that is not the last; its indexes are pending unless they are known to be synced. */
-function sealScanned({ found }: RepairPlan, scanned: ScannedSegment): SealedSegment {
+function sealScanned({ found, nowMs }: RepairPlan, scanned: ScannedSegment): SealedSegment {
   const sealed = scanned.segment.seal()
   const line = found.manifest.sealed.find(it => it.baseOffset === sealed.baseOffset)
+  const isWhole = scanned.fileBytes === sealed.sizeBytes
   const isAgreed =
-    line?.nextOffset === sealed.nextOffset &&
-    line.sizeBytes === sealed.sizeBytes &&
-    scanned.fileBytes === sealed.sizeBytes
-  return isAgreed ? { ...sealed, facts: line, pendingIndexes: null } : { ...sealed, facts: null }
+    line?.nextOffset === sealed.nextOffset && line.sizeBytes === sealed.sizeBytes && isWhole
+  if (isAgreed) return { ...sealed, facts: line, pendingIndexes: null }
+  const facts = { ...assumedFacts(sealed, nowMs), headersCrc: scanned.headersCrc }
+  return { ...sealed, facts: isWhole ? facts : null }
 }
 
 function activeState(

@@ -16,6 +16,8 @@ export interface RecoverOptions {
   readonly checkpointedRecoveryPoint: number | null
   /** Null: not known; the log then begins with its first segment. */
   readonly checkpointedLogStart: number | null
+  /** The log start that the partition's slot gives; absent: not known. */
+  readonly slotLogStart?: number | undefined
   /** The clean marker was there. */
   readonly wasClean: boolean
   readonly indexIntervalBytes: number

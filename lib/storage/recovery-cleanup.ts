@@ -75,8 +75,8 @@ export async function surveyCut(
 }
 
 /**
- * Removes the segments that lie wholly below the log start: they are left over from a retention that
- * a crash interrupted. Returns what the directory holds then.
+ * Removes the segments that lie wholly below the log start, and what is left of such: they are left over
+ * from a retention that a crash interrupted. Returns what the directory holds then.
  */
 export async function removeLeftovers(
   files: Files,
@@ -87,13 +87,18 @@ export async function removeLeftovers(
   const isLeftover = (_: number, index: number): boolean =>
     (found.bases[index + 1] ?? Number.POSITIVE_INFINITY) <= logStartOffset
   const gone = new Set(found.bases.filter(isLeftover))
-  if (gone.size === 0) return found
+  // A removal that was not synced may have been undone for one file and not for the next.
+  const strays = found.indexes.filter(
+    it => it.baseOffset < logStartOffset && !found.bases.includes(it.baseOffset),
+  )
+  if (gone.size + strays.length === 0) return found
   const manifest = await keepLines(files, dir, {
     manifest: found.manifest,
     isKept: line => !gone.has(line.baseOffset),
     isDamageKept: line => line.to > logStartOffset,
   })
   for (const baseOffset of gone) await removeSegment(files, dir, baseOffset)
+  for (const { name } of strays) await remove(files, join(dir, name))
   for (const offset of found.snapshots.filter(it => gone.has(it))) {
     await remove(files, segmentPath(dir, offset, 'snapshot'))
   }
@@ -103,7 +108,7 @@ export async function removeLeftovers(
     manifest,
     bases: found.bases.filter(it => !gone.has(it)),
     snapshots: found.snapshots.filter(it => !gone.has(it)),
-    indexes: found.indexes.filter(it => !gone.has(it.baseOffset)),
+    indexes: found.indexes.filter(it => !gone.has(it.baseOffset) && !strays.includes(it)),
   }
 }
 
@@ -203,9 +208,10 @@ async function keepLines(
 ): Promise<Manifest> {
   const sealed = at.manifest.sealed.filter(at.isKept)
   const { active } = at.manifest
+  const keptActive = active !== null && at.isKept(active) ? active : null
   const before = at.manifest.damage ?? []
   const damage = before.filter(at.isDamageKept)
-  const manifest = { sealed, active: active !== null && at.isKept(active) ? active : null, damage }
+  const manifest = { ...at.manifest, sealed, active: keptActive, damage }
   const isSame =
     sealed.length === at.manifest.sealed.length &&
     manifest.active === active &&

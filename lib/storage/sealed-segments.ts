@@ -7,7 +7,7 @@ import type { Damage } from './environment.ts'
 import { attempt } from './file-io.ts'
 import { scanLog } from './recovery-scan.ts'
 import { type SealedSegment, segmentPath } from './segment.ts'
-import type { Manifest, SegmentFacts } from './segments-manifest.ts'
+import { assumedFacts, type Manifest, type SegmentFacts } from './segments-manifest.ts'
 
 /** A run of segments, as the directory and the manifest name them. */
 export interface SealedPlan {
@@ -80,7 +80,8 @@ function judge(
     const lost = plan.manifest.sealed.find(it => it.baseOffset > baseOffset)
     const nextOffset = Math.min(nextBase, lost?.baseOffset ?? nextBase)
     if (sizeBytes === 0) return null
-    return { baseOffset, nextOffset, sizeBytes, facts: null, pendingIndexes: null }
+    const facts = assumedFacts({ baseOffset, nextOffset, sizeBytes }, plan.nowMs)
+    return { baseOffset, nextOffset, sizeBytes, facts, pendingIndexes: null }
   }
   if (line.sizeBytes !== sizeBytes || line.nextOffset > nextBase) return null
   const { nextOffset } = line

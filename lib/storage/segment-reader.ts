@@ -69,6 +69,21 @@ export class SegmentReader {
 
   /** See `ReadablePartition.offsetForTimestamp`. */
   async offsetForTimestamp(timestamp: number, range: ReadableRange): Promise<number | null> {
+    return await this.#lookUp(timestamp, range, lookup => lookup.offset())
+  }
+
+  /** The largest timestamp of the sealed segment with this base offset; -1 when its records have none. */
+  async newestTimestamp(baseOffset: number, range: ReadableRange): Promise<number> {
+    const found = segmentFor(this.#source.segments(), baseOffset)
+    if (found === undefined) return -1
+    return await this.#lookUp(0, range, lookup => lookup.newestIn(found))
+  }
+
+  async #lookUp<T>(
+    timestamp: number,
+    range: ReadableRange,
+    use: (lookup: TimestampLookup) => Promise<T>,
+  ): Promise<T> {
     const source = {
       identity: this.#identity,
       files: this.#files,
@@ -80,7 +95,7 @@ export class SegmentReader {
     for (;;) {
       const seen = this.#source.segments()
       try {
-        return await new TimestampLookup(source, timestamp, range).offset()
+        return await use(new TimestampLookup(source, timestamp, range))
       } catch (error) {
         if (!isGone(error) || !this.#source.refresh(seen)) throw error
       }

@@ -7,13 +7,17 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 
-import { DiskFullError } from '../errors.ts'
+import { DiskFullError, StorageError } from '../errors.ts'
 import type { OpenFile } from '../files/files.ts'
+import { maxTimestampAt } from '../record/batch-format.ts'
 import type { WriteRegion } from './batch-accumulator.ts'
 import { replaceFile } from './checkpoint-file.ts'
-import { damageLines } from './damage.ts'
+import { damageFrom, damageLines } from './damage.ts'
 import type { Damage, StorageEnvironment } from './environment.ts'
 import type { PinnedFile } from './file-handles.ts'
+import { attempt } from './file-io.ts'
+import { HeadRemoval } from './head-removal.ts'
+import { type HeldSegment, heldSegments } from './held-segments.ts'
 import type { SegmentIndexes } from './index-cache.ts'
 import type { BatchBoundary, ReadableSegment } from './readable-segment.ts'
 import {
@@ -33,6 +37,14 @@ export const manifestFileName = 'segments.manifest'
 export interface SegmentSetListener {
   segmentSealed(segment: SealedSegment): void
   backgroundFailed(what: string, error: Error): void
+}
+
+/** Record timestamps that lie further ahead than they should. */
+export interface ImplausibleTimestamps {
+  /** Batches that hold one. */
+  readonly batchCount: number
+  /** The furthest, in ms. */
+  readonly furthest: number
 }
 
 interface RolledSegment {
@@ -61,7 +73,14 @@ export class SegmentSet {
   #sealsNext = false
   #isActiveListed = true
   #isAbandoned = false
-  readonly damage: Damage[]
+  /** The log start as the manifest has it; 0: it need not say so. */
+  #start: number
+  readonly #removal: HeadRemoval
+  readonly #openedMs: number
+  damage: Damage[]
+  /** How far ahead of its append a timestamp may lie before it is noted, in ms; -1: as far as it likes. */
+  timestampAfterMaxMs = -1
+  #implausible: ImplausibleTimestamps | null = null
 
   constructor(
     environment: StorageEnvironment,
@@ -72,6 +91,8 @@ export class SegmentSet {
       readonly damage: readonly Damage[]
       /** Some of the damage is not on record. */
       readonly hasNewDamage?: boolean
+      /** @default 0 */
+      readonly logStartOffset?: number | undefined
       readonly listener: SegmentSetListener
     },
   ) {
@@ -79,8 +100,11 @@ export class SegmentSet {
     this.#dir = dir
     this.#listener = options.listener
     this.#sealed = [...options.sealed]
+    this.#start = options.logStartOffset ?? 0
+    this.#removal = new HeadRemoval(environment, dir)
+    this.#openedMs = environment.time.nowMs()
     this.#active =
-      options.active === null ? null : new ActiveSegment(options.active, environment.time.nowMs())
+      options.active === null ? null : new ActiveSegment(options.active, this.#openedMs)
     this.damage = [...options.damage]
     for (const segment of this.#sealed)
       if (segment.pendingIndexes !== null) this.#finish(segment, false)
@@ -151,6 +175,78 @@ export class SegmentSet {
 
   #forgetIndexes(segments: readonly SealedSegment[]): void {
     for (const segment of segments) this.#environment.indexes.forget(this.#pathOf(segment))
+  }
+
+  /** What retention judges by, in offset order. */
+  held(): readonly HeldSegment[] {
+    return heldSegments(this.#sealed, this.#active, this.#openedMs)
+  }
+
+  /**
+   * Gives up everything below `logStartOffset`, and the sealed segments that lie wholly there, in this order:
+   *
+   * 1. the manifest names the new log start, and those segments no more;
+   * 2. `commit` makes the log start durable for Kafka and shows it to readers;
+   * 3. the segments are taken out of the set;
+   * 4. their files go, oldest first.
+   *
+   * A crash before 1 has ended leaves the log as it was, one behind it a log that begins at
+   * `logStartOffset`, whose leftovers the next open removes. Resolves with the segments that
+   * are gone; rejects when nothing has changed for readers. A file that cannot be removed is reported
+   * and tried again by the next call.
+   */
+  giveUp(logStartOffset: number, commit: () => Promise<void>): Promise<readonly SealedSegment[]> {
+    return this.inTurn(() => this.#giveUp(logStartOffset, commit))
+  }
+
+  /** Files of segments that were given up are still there. */
+  get hasLeftovers(): boolean {
+    return this.#removal.pendingCount > 0
+  }
+
+  async #giveUp(
+    logStartOffset: number,
+    commit: () => Promise<void>,
+  ): Promise<readonly SealedSegment[]> {
+    if (this.#isUnsettled) {
+      throw new StorageError(this.#dir, 'delete', new Error('a compaction did not come to its end'))
+    }
+    const before = this.#start
+    if (logStartOffset > before) {
+      this.#start = logStartOffset
+      try {
+        const at = { path: join(this.#dir, manifestFileName), operation: 'replace' }
+        await attempt(at, () => this.writeManifest(null))
+        await commit()
+      } catch (error) {
+        // The file may say it all the same; the next one that is written says what is so.
+        this.#start = before
+        throw error
+      }
+    }
+    const gone = this.#sealed.splice(0, this.#countOfFlushed(this.#countBelow(logStartOffset)))
+    this.#readable = null
+    this.damage = this.damage.flatMap(damage => damageFrom(damage, logStartOffset))
+    try {
+      await this.#removal.remove(gone.map(segment => segment.baseOffset))
+    } catch (error) {
+      this.#listener.backgroundFailed('removing segments below the log start', error as Error)
+    }
+    return gone
+  }
+
+  /** How many of the oldest segments lie wholly below `offset`: the next one begins at or below it. */
+  #countBelow(offset: number): number {
+    const bases = this.#sealed.slice(1).map(({ baseOffset }) => baseOffset)
+    if (this.#active !== null) bases.push(this.#active.baseOffset)
+    const first = bases.findIndex(baseOffset => baseOffset > offset)
+    return first === -1 ? bases.length : first
+  }
+
+  /** The next segment is not durable yet where a sync is outstanding: those before it have to stay. */
+  #countOfFlushed(count: number): number {
+    const oldest = this.#rolled[0]
+    return oldest === undefined ? count : Math.min(count, this.#sealed.indexOf(oldest.segment))
   }
 
   /** Keeps damage in mind, also over a close: the manifest has a line for it. */
@@ -229,6 +325,29 @@ export class SegmentSet {
         nowMs,
         indexIntervalBytes,
       })
+    }
+    // The largest timestamp of the segment costs nothing to look at: most writes end here.
+    if (this.timestampAfterMaxMs !== -1 && active.maxTimestamp > nowMs + this.timestampAfterMaxMs) {
+      this.#noteImplausible(region, nowMs + this.timestampAfterMaxMs)
+    }
+  }
+
+  /** What was noted of timestamps far ahead since the last call; null when that is nothing. */
+  takeImplausible(): ImplausibleTimestamps | null {
+    const found = this.#implausible
+    this.#implausible = null
+    return found
+  }
+
+  #noteImplausible(region: WriteRegion, limitMs: number): void {
+    for (const { chunk, position } of region.batches) {
+      const timestamp = maxTimestampAt(chunk.buffer, position)
+      if (timestamp <= limitMs) continue
+      const { batchCount, furthest } = this.#implausible ?? { batchCount: 0, furthest: 0 }
+      this.#implausible = {
+        batchCount: batchCount + 1,
+        furthest: Math.max(furthest, timestamp),
+      }
     }
   }
 
@@ -467,6 +586,8 @@ export class SegmentSet {
   }
 
   async #complete(segment: SealedSegment, isNew: boolean): Promise<void> {
+    // Given up while it waited for its turn: no index may come back without its log.
+    if (!this.#sealed.includes(segment)) return
     try {
       await this.#environment.room.insist(async () => {
         if (segment.pendingIndexes !== null)
@@ -510,7 +631,7 @@ export class SegmentSet {
   /** Says durably what is known of the segments by now; only ever in turn. */
   async writeManifest(active: ActiveSegment | null): Promise<void> {
     const sealed: SegmentFacts[] = []
-    for (const segment of this.#sealed) {
+    for (const segment of this.#sealed.slice(this.#countBelow(this.#start))) {
       const { facts, pendingIndexes } = segment
       // A line says that the segment and its indexes are synced: one that is not finished has none.
       const isKnown = facts !== null && pendingIndexes === null && !this.#replaced.includes(segment)
@@ -518,7 +639,8 @@ export class SegmentSet {
     }
     this.#isActiveListed = active !== null
     const damage = damageLines(this.damage)
-    const text = formatManifest({ sealed, active: active?.facts() ?? null, damage })
+    const start = this.#start === 0 ? undefined : this.#start
+    const text = formatManifest({ sealed, active: active?.facts() ?? null, damage, start })
     await replaceFile(this.#environment.files, join(this.#dir, manifestFileName), text)
   }
 

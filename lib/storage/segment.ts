@@ -25,6 +25,8 @@ export interface SealedSegment {
   readonly sizeBytes: number
   /** What the manifest says of it; null is unknown, never damaged. */
   readonly facts: SegmentFacts | null
+  /** The largest timestamp of its records, -1 when none has one; absent: to be looked up in its time index. */
+  readonly maxTimestamp?: number | undefined
   /** Its indexes as long as their files are not complete on disk. */
   pendingIndexes: SegmentIndexes | null
 }
@@ -148,6 +150,7 @@ export class ActiveSegment {
       nextOffset: this.nextOffset,
       sizeBytes: this.sizeBytes,
       facts: this.facts(),
+      maxTimestamp: this.maxTimestamp,
       pendingIndexes: this.indexes,
     }
   }

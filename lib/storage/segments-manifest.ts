@@ -16,6 +16,10 @@
  * A `damage` line names offsets `[from, to)` that cannot be read, the base offset of the segment that
  * should hold them, the position where the trouble starts, and what it is. It turns into a `gap` line
  * when a repair has accepted the loss. Both are there to be remembered: data is read as if they were not.
+ *
+ * Once something was given up at the head of the log a line `start 900` comes before the others: the
+ * log start. Kafka's `log-start-offset-checkpoint` says the same without a checksum, and a digit that is
+ * wrong there must not delete what is good.
  */
 import assert from 'node:assert/strict'
 
@@ -25,6 +29,7 @@ import { checkedText, withChecksum } from './checkpoint-file.ts'
 import { crc32 } from './crc32.ts'
 
 const title = 'varve segments 1'
+const startForm = /^start (\d+)$/
 const lineForm = /^(?:sealed|active) (\d+) (\d+) (\d+) (-1|\d+) (-1|\d+) (-|[0-9a-f]{8})$/
 
 const damageForm = /^(damage|gap) (\d+) (\d+) (\d+) (\d+) ([a-z-]+)$/
@@ -63,6 +68,20 @@ export interface DamageLine {
   readonly isSettled: boolean
 }
 
+/**
+ * What is said of a segment without a line: it was appended to no later than `nowMs`. Written down, that
+ * time stays; counted anew at every opening, a segment of a log that is opened every day would never
+ * get a day old.
+ */
+export function assumedFacts(
+  segment: Pick<SegmentFacts, 'baseOffset' | 'nextOffset' | 'sizeBytes'>,
+  nowMs: number,
+): SegmentFacts {
+  const { baseOffset, nextOffset, sizeBytes } = segment
+  const times = { firstAppendMs: -1, lastAppendMs: nowMs }
+  return { baseOffset, nextOffset, sizeBytes, ...times, headersCrc: null }
+}
+
 /** What is known of the segments of one partition. */
 export interface Manifest {
   /** In offset order; segments may be missing. */
@@ -71,11 +90,16 @@ export interface Manifest {
   readonly active: SegmentFacts | null
   /** What cannot be read. @default nothing */
   readonly damage?: readonly DamageLine[] | undefined
+  /** The log start; absent where nothing was ever given up. */
+  readonly start?: number | undefined
 }
 
 /** The text of the file. */
 export function formatManifest(manifest: Manifest): string {
-  const lines = manifest.sealed.map(facts => formatLine('sealed', facts))
+  const { start } = manifest
+  assert.ok(start === undefined || (Number.isSafeInteger(start) && start >= 0))
+  const lines = start === undefined ? [] : [`start ${start}`]
+  lines.push(...manifest.sealed.map(facts => formatLine('sealed', facts)))
   if (manifest.active !== null) lines.push(formatLine('active', manifest.active))
   lines.push(...(manifest.damage ?? []).map(formatDamage))
   return withChecksum([title, ...lines, ''].join('\n'))
@@ -104,6 +128,10 @@ export function parseManifest(text: string): Manifest | null {
   const lines = checkedText(text)?.split('\n') ?? []
   if (lines.pop() !== '' || lines.shift() !== title) return null
   const sealed: SegmentFacts[] = []
+  const stated = startForm.exec(lines[0] ?? '')?.[1]
+  const start = stated === undefined ? undefined : Number(stated)
+  if (start !== undefined) lines.shift()
+  if (start !== undefined && !Number.isSafeInteger(start)) return null
   let active: SegmentFacts | null = null
   const damage: DamageLine[] = []
   let previousEnd = 0
@@ -120,7 +148,12 @@ export function parseManifest(text: string): Manifest | null {
     else active = facts
     previousEnd = facts.nextOffset
   }
-  return damage.length === 0 ? { sealed, active } : { sealed, active, damage }
+  return {
+    sealed,
+    active,
+    ...(damage.length === 0 ? {} : { damage }),
+    ...(start === undefined ? {} : { start }),
+  }
 }
 
 function parseDamage(line: string): DamageLine | null {

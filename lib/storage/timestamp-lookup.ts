@@ -70,6 +70,15 @@ export class TimestampLookup {
     return null
   }
 
+  /** The largest timestamp in a sealed segment, -1 when its records have none. */
+  async newestIn(segment: ReadableSegment): Promise<number> {
+    let { times } = await this.#source.indexes.of(segment)
+    if (times.lastEntry === null || !(await this.#areTimesSound(segment, [times.lastEntry]))) {
+      times = (await this.#source.indexes.rebuild(segment)).times
+    }
+    return times.lastEntry?.timestamp ?? -1
+  }
+
   /** Whether the batches that the entries name end there and have those timestamps. */
   async #areTimesSound(
     segment: ReadableSegment,

@@ -266,6 +266,11 @@ export class WritePipeline implements FlushedWriter {
     }
   }
 
+  /** Forgets the leader epochs below the log start. */
+  trimEpochs(logStartOffset: number): Promise<void> {
+    return this.#epoch.trimBelow(logStartOffset)
+  }
+
   /** Before a clean end: what is known of the epoch is made durable. */
   finishEpoch(): Promise<void> {
     return this.#epoch.finish(this.offsets.writtenOffset)

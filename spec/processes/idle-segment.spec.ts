@@ -48,6 +48,7 @@ describe('a topic that nobody appends to', () => {
   it('its segment gets older than segmentMs -> sealed by the sweep, with its indexes on the disk', async t => {
     const { dir, clock, log, topic, sealed } = await openIdle(t)
     clock.advance(61_000)
+    await log.sweep()
     await log.close()
     const path = (suffix: string) => join(dir, 'idle-0', `00000000000000000000.${suffix}`)
     const { sizeBytes, ...rest } = sealed[0] as Sealed

@@ -154,6 +154,41 @@ const causes: {
     // 61 bytes of header and 436 of a record, twice; the third did not fit.
     says: [{ type: 'segmentSealed', ...of, baseOffset: 0, nextOffset: 2, sizeBytes: 994 }],
   },
+  segmentDeleted: {
+    cause: async heard => {
+      for (let batch = 0; batch < 3; batch++) {
+        await heard.topic.append([{ value: Buffer.alloc(427) }])
+      }
+      await heard.topic.configure({ retentionRecords: 1 })
+      await heard.log.sweep()
+      return heard
+    },
+    says: [
+      {
+        type: 'segmentDeleted',
+        ...of,
+        baseOffset: 0,
+        nextOffset: 2,
+        sizeBytes: 994,
+        reason: 'records',
+        gaps: [],
+      },
+    ],
+  },
+  implausibleTimestamp: {
+    cause: async heard => {
+      await heard.topic.append([
+        { value: 'a', timestamp: 9e15 },
+        { value: 'b', timestamp: 8e15 },
+      ])
+      await heard.topic.append([{ value: 'c', timestamp: 8e15 }])
+      await heard.topic.append([{ value: 'd' }])
+      await heard.log.sweep()
+      await heard.log.sweep()
+      return heard
+    },
+    says: [{ type: 'implausibleTimestamp', ...of, batchCount: 2, furthest: 9e15 }],
+  },
   flushFailed: {
     cause: async heard => {
       await failingAppend(heard, { kind: 'EIO', on: 'sync' })

@@ -28,6 +28,7 @@ const outputs = [
   /^OFFSET_MISMATCH 1$/m,
   /\[ 'jobs' \]/,
   /value: 'visible once it is durable'/,
+  /^within time \d{4}-.*\n0 segments deleted$/m,
 ]
 
 describe('the examples of the README', () => {

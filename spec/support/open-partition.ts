@@ -106,6 +106,7 @@ export async function openPartition(options: TestPartitionOptions = {}): Promise
     flushed: () => {},
     segmentSealed: (segment: { baseOffset: number; nextOffset: number }) =>
       void told.push(`sealed [${segment.baseOffset}, ${segment.nextOffset})`),
+    logStartMoved: () => {},
     stateChanged: (state: string) => void told.push(`state ${state}`),
     flushFailed: () => void told.push('flush failed'),
     diskFull: () => void told.push('disk full'),

@@ -19,6 +19,7 @@ import type {
   AppendResult,
   PartitionState,
   RecordInput,
+  RetentionReport,
   TopicDescription,
 } from '../../lib/types.ts'
 import { encodeBatch } from './batches.ts'
@@ -241,6 +242,15 @@ export class ScriptedTopic implements TopicState {
 
   describe(): Promise<TopicDescription> {
     return Promise.reject(new Error('a scripted topic has no description'))
+  }
+
+  explainRetention(): Promise<RetentionReport> {
+    return Promise.reject(new Error('a scripted topic has no retention'))
+  }
+
+  deleteRecords(partition: number, beforeOffset: number): Promise<void> {
+    this.at(partition).logStartOffset = beforeOffset
+    return Promise.resolve()
   }
 
   async flush(): Promise<void> {}
