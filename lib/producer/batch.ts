@@ -1,27 +1,9 @@
-/** Records on their way, and the batches that they go in. */
+/** The batches that records go in. */
 
 import type { PlainRecord } from '../log/serialize.ts'
-import type { PendingResult } from '../storage/ack-queue.ts'
 import type { ProducerIdentity } from '../storage/append-request.ts'
 import type { AppendResult } from '../types.ts'
-
-/** A record that was sent and has no answer yet. */
-export interface Sending extends PendingResult {
-  /** A copy of the caller's. */
-  readonly record: PlainRecord
-  /** What it takes of a batch, at most. */
-  readonly sizeBytes: number
-  /** The flush that will speak for it. */
-  readonly generation: Generation
-  isSettled: boolean
-  /** Ends the hearing of its signal. */
-  stopListening: () => void
-}
-
-/** The records between one flush and the next. */
-export interface Generation {
-  pendingCount: number
-}
+import type { Sending } from './sending.ts'
 
 /** Records for one partition that are one batch in the log. */
 export interface Batch {
@@ -53,5 +35,6 @@ export function resultOf(batch: Batch, result: AppendResult, index: number): App
   const timestamp = batch.hasAppendTime
     ? result.timestamp
     : Number(batch.sendings[index]?.record.timestamp)
-  return { ...result, baseOffset, nextOffset: baseOffset + 1, timestamp }
+  const { topic, partition, leaderEpoch } = result
+  return { topic, partition, baseOffset, nextOffset: baseOffset + 1, timestamp, leaderEpoch }
 }

@@ -4,8 +4,9 @@ import type { TopicState } from '../log/topic-state.ts'
 import { batchHeaderBytes } from '../record/batch-format.ts'
 import type { AppendRequest } from '../storage/append-request.ts'
 import type { AppendResult } from '../types.ts'
-import { type Batch, recordsOf, type Sending } from './batch.ts'
+import { type Batch, recordsOf } from './batch.ts'
 import type { ResolvedProducerOptions } from './producer-options.ts'
+import type { Sending } from './sending.ts'
 
 /** The partition that a lane leads to. */
 export interface LaneTarget {
@@ -77,7 +78,7 @@ export class Lane {
     this.#open = null
     // Everything in it may have been withdrawn.
     if (batch === null || batch.sendings.length === 0) return
-    for (const sending of batch.sendings) sending.stopListening()
+    for (const sending of batch.sendings) sending.stopListening?.()
     const { topic } = this.#target
     batch.closedMs = topic.clock.monotonicMs()
     batch.hasAppendTime = topic.config.timestampType === 'append'

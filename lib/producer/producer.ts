@@ -10,17 +10,17 @@ import { TopicHandle } from '../log/topic.ts'
 import type { TopicState } from '../log/topic-state.ts'
 import type { Producer, SendOptions } from '../producing.ts'
 import { recordSizeBound } from '../record/batch-writer.ts'
-import { pendingResult, rejectResult } from '../storage/ack-queue.ts'
+import { rejectResult } from '../storage/ack-queue.ts'
 import { AppendFailures, allAppends } from '../storage/append-failures.ts'
 import type { AppendResult, RecordInput, Topic } from '../types.ts'
-import type { Generation, Sending } from './batch.ts'
 import { IdempotentDelivery } from './idempotent-delivery.ts'
 import { Lane, type LaneHost } from './lane.ts'
 import { ownedRecord } from './owned-record.ts'
 import { PlainDelivery } from './plain-delivery.ts'
 import { ProducerChooser } from './producer-chooser.ts'
 import { checkSendOptions, type ResolvedProducerOptions } from './producer-options.ts'
-import { Room, type RoomSeeker } from './room.ts'
+import { Room } from './room.ts'
+import { type Generation, Sending, type SendingHost } from './sending.ts'
 
 /** The way of records to a topic, for one handle or for the topic's name. */
 interface Route {
@@ -48,7 +48,7 @@ export interface LogProducerOptions {
 }
 
 /** Calls may overlap. What it was given is settled before `close()` is. */
-export class LogProducer implements Producer, LaneHost {
+export class LogProducer implements Producer, LaneHost, SendingHost {
   readonly producerId: number | null
   readonly options: ResolvedProducerOptions
   readonly #log: ExtensibleLog
@@ -170,8 +170,15 @@ export class LogProducer implements Producer, LaneHost {
 
   failed(sending: Sending, error: Error): void {
     if (sending.isSettled) return
-    this.#fail(sending, error)
+    this.refused(sending, error)
     this.#room.release(sending.sizeBytes)
+  }
+
+  /** It failed without having had room. */
+  refused(sending: Sending, error: Error): void {
+    this.#failures.reject(sending, error)
+    this.#log.environment.turns.schedule(this)
+    this.#over(sending)
   }
 
   // ---- sending
@@ -241,42 +248,27 @@ export class LogProducer implements Producer, LaneHost {
 
   #sendOne(
     { topic }: Route,
-    { record, sizeBytes, partition }: Prepared,
+    prepared: Prepared,
     options: SendOptions | undefined,
   ): Promise<AppendResult> {
-    const sending: Sending = {
-      ...pendingResult(),
-      record,
-      sizeBytes,
-      generation: this.#generation,
-      isSettled: false,
-      stopListening: () => {},
-    }
-    const lane = this.#laneTo(topic, partition)
-    const seeker: RoomSeeker = {
-      sizeBytes,
-      admit: () => lane.add(sending),
-      refuse: error => this.#fail(sending, error),
-    }
+    const lane = this.#laneTo(topic, prepared.partition)
+    const generation = this.#generation
+    const sending = new Sending(prepared, { host: this, lane, generation })
     this.#pendingCount++
-    sending.generation.pendingCount++
-    if (options?.signal !== undefined) this.#listen(options.signal, { sending, lane, seeker })
+    generation.pendingCount++
+    if (options?.signal !== undefined) this.#listen(options.signal, sending)
     try {
-      this.#room.enter(seeker)
+      this.#room.enter(sending)
     } catch (error) {
-      this.#fail(sending, error as Error)
+      this.refused(sending, error as Error)
     }
     return sending.promise
   }
 
-  #listen(
-    signal: AbortSignal,
-    on: { readonly sending: Sending; readonly lane: Lane; readonly seeker: RoomSeeker },
-  ): void {
-    const { sending, lane, seeker } = on
+  #listen(signal: AbortSignal, sending: Sending): void {
     const onAbort = (): void => {
-      const isHeld = !this.#room.withdraw(seeker)
-      if (isHeld && !lane.withdraw(sending)) return
+      const isHeld = !this.#room.withdraw(sending)
+      if (isHeld && !sending.withdraw()) return
       // The caller's own doing: no flush speaks of it.
       rejectResult(sending, signal.reason as Error)
       this.#over(sending)
@@ -318,15 +310,9 @@ export class LogProducer implements Producer, LaneHost {
 
   // ---- settling
 
-  #fail(sending: Sending, error: Error): void {
-    this.#failures.reject(sending, error)
-    this.#log.environment.turns.schedule(this)
-    this.#over(sending)
-  }
-
   #over(sending: Sending): void {
     sending.isSettled = true
-    sending.stopListening()
+    sending.stopListening?.()
     this.#pendingCount--
     const { generation } = sending
     generation.pendingCount--

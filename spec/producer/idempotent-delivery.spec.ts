@@ -7,12 +7,12 @@ import { describe, it } from 'node:test'
 
 import { ClosedError, CorruptRecordError, StorageError } from '../../lib/errors.ts'
 import type { TopicState } from '../../lib/log/topic-state.ts'
-import type { Batch, Sending } from '../../lib/producer/batch.ts'
+import type { Batch } from '../../lib/producer/batch.ts'
 import { IdempotentDelivery } from '../../lib/producer/idempotent-delivery.ts'
-import type { LaneHost } from '../../lib/producer/lane.ts'
+import type { Lane, LaneHost } from '../../lib/producer/lane.ts'
 import { resolveProducerOptions } from '../../lib/producer/producer-options.ts'
+import { Sending } from '../../lib/producer/sending.ts'
 import type { ProducerOptions } from '../../lib/producing.ts'
-import { pendingResult } from '../../lib/storage/ack-queue.ts'
 import { type AppendEnd, NumberedPartition } from '../support/numbered-partition.ts'
 import { forEachSeed } from '../support/random.ts'
 import { ScriptedTopic } from '../support/scripted-topic.ts'
@@ -47,14 +47,10 @@ function scene(options: ProducerOptions = {}) {
   const delivery = new IdempotentDelivery(host, target, 7)
   /** Sends one batch of these values. */
   const push = (...values: readonly string[]): void => {
-    const sendings = values.map(value => ({
-      ...pendingResult(),
-      record: { value, timestamp: 0 },
-      sizeBytes: 1,
-      generation: { pendingCount: 1 },
-      isSettled: false,
-      stopListening: () => {},
-    }))
+    const way = { host: { refused: () => {} }, lane: {} as Lane, generation: { pendingCount: 1 } }
+    const sendings = values.map(
+      value => new Sending({ record: { value, timestamp: 0 }, sizeBytes: 1 }, way),
+    )
     const batch: Batch = {
       sendings,
       sizeBytes: 1,
