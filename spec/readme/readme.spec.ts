@@ -10,6 +10,7 @@ import { describe, it } from 'node:test'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
 import { builtInTopicDefaults, resolveOpenOptions } from '../../lib/options.ts'
+import { resolveProducerOptions } from '../../lib/producer/producer-options.ts'
 import { tempDir } from '../support/temp-dir.ts'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..')
@@ -22,6 +23,7 @@ const examples = [...readme.matchAll(/^```js\n(.*?)^```$/gms)].map(found => foun
 const outputs = [
   /value: 'two apples'/,
   /partition 0: offsets \[0, \d+\)[\s\S]*25000 warm readings/,
+  /^the next one is \d+ of partition [0-3]$/m,
   /^0 one\n1 two\n2 three\ntrue$/m,
   /^billing: two apples\nshipping: two apples$/m,
   /^1 1$[\s\S]*^x 3$[\s\S]*^0$/m,
@@ -77,6 +79,21 @@ describe('the tables of the README', () => {
         cellsOf(name)[3],
         isOfTheMachine ? "threads of libuv's pool less two, at least 1" : `\`${value}\``,
       )
+    })
+  }
+})
+
+describe('the table of producers in the README', () => {
+  const from = readme.indexOf('Of a producer, in')
+  const table = readme.slice(from, readme.indexOf('\nOf ', from)).split('\n')
+  const maxBlockMs = resolveOpenOptions(undefined).maxBlockMs
+  for (const [name, value] of Object.entries(resolveProducerOptions(undefined, { maxBlockMs }))) {
+    it(`${name} -> has a row, and the default of the code`, () => {
+      const cells = table.map(row => row.split('|').map(cell => cell.trim()))
+      const shown = cells.find(row => row[2] === `\`${name}\``)?.[3] ?? ''
+      assert.notEqual(shown, '')
+      const isElsewhere = value === undefined || name === 'maxBlockMs'
+      if (!isElsewhere) assert.equal(shown.split(/[;:]/)[0], `\`${value}\``)
     })
   }
 })
