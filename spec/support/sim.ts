@@ -1,9 +1,10 @@
 /**
- * `npm run sim -- --seed=1 --seeds=1000 --ops=200`: simulated histories from `seed` on; ends with the
- * first seed whose history broke a promise of the log, and prints the command that replays it.
+ * `npm run sim -- --seed=1 --seeds=1000 --ops=200`: simulated histories from `seed` on, of a log and of
+ * consumers; ends with the first seed whose history broke a promise, and prints what replays it.
  */
 import { parseArgs } from 'node:util'
 
+import { runConsumerSeed } from './sim-consumers.ts'
 import { runSeed } from './sim-run.ts'
 
 const { values } = parseArgs({
@@ -20,6 +21,7 @@ const startMs = performance.now()
 let openings = 0
 let crashes = 0
 let promisedRecords = 0
+let processedRecords = 0
 const failed: number[] = []
 for (let seed = first; seed < first + count; seed++) {
   try {
@@ -27,6 +29,7 @@ for (let seed = first; seed < first + count; seed++) {
     openings += summary.openings
     crashes += summary.crashes
     promisedRecords += summary.promisedRecords
+    processedRecords += (await runConsumerSeed(seed, Number(values.ops))).finished
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error)
     process.exitCode = 1
@@ -41,7 +44,7 @@ for (let seed = first; seed < first + count; seed++) {
   if (done % 1000 === 0 || done === count) {
     const perSeedMs = ((performance.now() - startMs) / done).toFixed(1)
     console.log(
-      `${done} seeds, ${perSeedMs} ms each: ${openings} openings, ${crashes} power cuts, ${promisedRecords} records promised at the end`,
+      `${done} seeds, ${perSeedMs} ms each: ${openings} openings, ${crashes} power cuts, ${promisedRecords} records promised at the end, ${processedRecords} processed by groups`,
     )
   }
 }
