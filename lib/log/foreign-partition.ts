@@ -19,6 +19,8 @@ import type { SlotSource } from './visible-slots.ts'
 
 /** Tells whoever watches the directory that somebody waits. */
 export interface ForeignWatch {
+  /** Looks at once at what catalog and slots say. */
+  refresh(): void
   /** Keeps the slots up to date until the returned function is called. */
   follow(): () => void
 }
@@ -49,7 +51,10 @@ export class ForeignPartition implements DescribedPartition, VerifiablePartition
     this.#environment = options.environment
     this.#watch = options.watch
     this.#visible = options.visible
-    this.#segments = new ForeignSegments(options.environment, options.dir, options.onDamage)
+    this.#segments = new ForeignSegments(options.environment, options.dir, {
+      onDamage: options.onDamage,
+      hasMoved: () => this.#hasMoved(),
+    })
     this.#waiters = new HighWatermarkWaiters(options.environment.clock)
     const { environment, dir, identity } = options
     this.#reader = new SegmentReader(environment, { dir, identity, source: this.#segments })
@@ -132,7 +137,8 @@ export class ForeignPartition implements DescribedPartition, VerifiablePartition
   }
 
   readChunk(request: ChunkRequest): Promise<LogChunk> {
-    return this.#reader.readChunk(request, this.#visible)
+    // The partition itself is the range: its start may move up while this is read.
+    return this.#reader.readChunk(request, this)
   }
 
   async whenAbove(offset: number, signal?: AbortSignal): Promise<void> {
@@ -147,7 +153,18 @@ export class ForeignPartition implements DescribedPartition, VerifiablePartition
   }
 
   offsetForTimestamp(timestamp: number): Promise<number | null> {
-    return this.#reader.offsetForTimestamp(timestamp, this.#visible)
+    return this.#reader.offsetForTimestamp(timestamp, this)
+  }
+
+  /** Whether the log begins further up than was known: what a read misses was given up then. */
+  #hasMoved(): boolean {
+    const { logStartOffset } = this
+    try {
+      this.#watch.refresh()
+    } catch {
+      // The read that failed is the failure to report; the next look makes up for this one.
+    }
+    return this.logStartOffset > logStartOffset
   }
 
   async offsetOfLast(count: number): Promise<number> {
@@ -170,11 +187,18 @@ export class ForeignPartition implements DescribedPartition, VerifiablePartition
   }
 }
 
+/** What the list of segments asks and tells. */
+interface ForeignSegmentsOwner {
+  readonly onDamage: (damage: Damage) => void
+  /** Looks again where the log begins; true when that is further up than it was known to be. */
+  readonly hasMoved: () => boolean
+}
+
 /** The segments as the directory lists them. */
 class ForeignSegments implements SegmentSource {
   readonly #environment: StorageEnvironment
   readonly #dir: string
-  readonly #onDamage: (damage: Damage) => void
+  readonly #owner: ForeignSegmentsOwner
   readonly #damage: Damage[] = []
   /** What the writer has on record. */
   recorded: readonly Damage[] = []
@@ -182,10 +206,10 @@ class ForeignSegments implements SegmentSource {
   /** The sealed segments as they were when a read last failed. */
   #look: string | null = null
 
-  constructor(environment: StorageEnvironment, dir: string, onDamage: (damage: Damage) => void) {
+  constructor(environment: StorageEnvironment, dir: string, owner: ForeignSegmentsOwner) {
     this.#environment = environment
     this.#dir = dir
-    this.#onDamage = onDamage
+    this.#owner = owner
   }
 
   /** There may be more segments now. Without a new look a read would miss records, not only wait for them. */
@@ -203,6 +227,11 @@ class ForeignSegments implements SegmentSource {
    * anything different all of them are given up. Before the first look nothing is known to be the same.
    */
   refresh(seen: readonly ReadableSegment[]): boolean {
+    const hasMoved = this.#owner.hasMoved()
+    return this.#relist(seen) || hasMoved
+  }
+
+  #relist(seen: readonly ReadableSegment[]): boolean {
     if (this.#listed !== null && this.#listed !== seen) return true
     const listed = this.#list()
     const { files, handles, indexes } = this.#environment
@@ -229,7 +258,7 @@ class ForeignSegments implements SegmentSource {
   noteDamage(damage: Damage): void {
     if (isKnownDamage(this.#damage, damage)) return
     this.#damage.push(damage)
-    this.#onDamage(damage)
+    this.#owner.onDamage(damage)
   }
 
   #list(): readonly ReadableSegment[] {

@@ -22,8 +22,6 @@ import type { SlotSource } from './visible-slots.ts'
 /** What a foreign topic knows of its log. */
 export interface ForeignOwner extends ForeignWatch {
   readonly isOpen: boolean
-  /** Looks at the directory again. */
-  refresh(): void
 }
 
 /** The shared object of a topic's handles. */

@@ -429,8 +429,12 @@ function visibleOf(
   partition: number,
 ): VisibleRange | null {
   const slot = state.slots?.slots.get(slotKey(topic.id, partition))
-  if (slot !== undefined) return { ...slot, isSlot: true }
   const key = partitionDirName(topic.name, partition)
+  if (slot !== undefined) {
+    // A slot is not synced: after a power cut the checkpoint may know better, and the files with it.
+    const known = Math.max(slot.logStartOffset, state.logStarts?.get(key) ?? 0)
+    return { ...slot, logStartOffset: Math.min(known, slot.highWatermark), isSlot: true }
+  }
   const recoveryPoint = state.recoveryPoints?.get(key)
   if (recoveryPoint === undefined) return null
   const logStartOffset = Math.min(state.logStarts?.get(key) ?? 0, recoveryPoint)
