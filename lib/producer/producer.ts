@@ -298,6 +298,7 @@ export class LogProducer implements Producer, LaneHost, SendingHost {
       // What is in them is refused, and then nothing is left that needs them.
       for (const lane of gone.values()) lane.closeOpen()
       this.#lanes.delete(known)
+      if (this.#routesByName.get(known.name)?.topic === known) this.#routesByName.delete(known.name)
     }
     const lanes = new Map<number, Lane>()
     this.#lanes.set(topic, lanes)
