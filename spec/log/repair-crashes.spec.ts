@@ -104,6 +104,21 @@ describe('log.repair() that is cut short', () => {
     assert.ok(calls > 100, `${calls} calls`)
   })
 
+  it('by a power cut right after it -> all of it is done', async () => {
+    const expected = await expectedValues()
+    for (const seed of seeds(20)) {
+      const { files, log } = await prepared(seed)
+      assert.equal((await log.repair()).ok, true)
+      files.crash()
+      const again = await openVerified(files)
+      const report = await again.log.verify({ deep: true })
+      assert.deepEqual(report.findings, [], context(files, 0))
+      assert.equal(report.gaps.length, 1, context(files, 0))
+      assert.deepEqual(await valuesOf(again.topic), expected, context(files, 0))
+      await again.log.close()
+    }
+  })
+
   it('by an error of each of its calls -> it rejects typed, and the next one does it', async () => {
     const expected = await expectedValues()
     for (let call = 1, isDone = false; !isDone; call++) {

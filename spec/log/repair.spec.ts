@@ -8,6 +8,7 @@ import { describe, it } from 'node:test'
 import { CorruptRecordError } from '../../lib/errors.ts'
 import { sealBatch } from '../../lib/record/batch-format.ts'
 import { changes } from '../support/changed-files.ts'
+import { filesOf, imageOf } from '../support/log-image.ts'
 import {
   appendBatches,
   change,
@@ -206,6 +207,21 @@ describe('log.repair()', () => {
     const again = await openVerified(files)
     assert.deepEqual((await again.log.verify()).findings, [])
     assert.equal((await valuesOf(again.topic)).length, 2 * 72 - 2)
+  })
+
+  it('of the active segment -> the gap is on record without a close', async () => {
+    const { files, log } = await opened()
+    const last = segmentBases(files).at(-1) ?? 0
+    change(files, fileOf(last, 'log'), flipAt(100))
+    await log.repair()
+    const left = filesOf(imageOf(files), { '/log/.lock.pid': null })
+    const again = await openVerified(left)
+    const report = await again.log.verify()
+    assert.deepEqual(report.findings, [])
+    assert.deepEqual(
+      report.gaps.map(({ from, to }) => [from, to]),
+      [[last, last + 2]],
+    )
   })
 
   it('without room for the copy -> the gap is on record all the same', async () => {
