@@ -199,6 +199,25 @@ describe('compressionType', () => {
   })
 })
 
+describe('compressionType none beside appends of a topic with gzip', () => {
+  it('in one turn -> nobody shares a batch with the producer', async () => {
+    const text = { value: 'all the same '.repeat(50) }
+    const { log, topic, producer, headers } = await scene(
+      { compressionType: 'none' },
+      { compressionType: 'gzip' },
+    )
+    const sent = producer.send('orders', text)
+    await Promise.all([topic.append(text), topic.append(text), sent])
+    assert.deepEqual(
+      headers()
+        .map(({ compressionType, recordCount }) => `${compressionType} ${recordCount}`)
+        .sort(),
+      ['gzip 2', 'none 1'],
+    )
+    await log.close()
+  })
+})
+
 describe('acks', () => {
   it('queued -> answered before anything is flushed', async () => {
     const { log, partition, producer } = await scene({ acks: 'queued' }, { flushRecords: 1000 })

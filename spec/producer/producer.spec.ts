@@ -294,6 +294,8 @@ describe('topics that change under a producer', () => {
       withLog(async log => {
         const old = await log.topic('orders')
         const producer = await log.producer({ idempotent, lingerMs: 1e6 })
+        void producer.send('orders', { value: 'oldest' })
+        await producer.flush()
         const sent = producer.send(old, [{ value: 'old' }, { value: 'older' }])
         const refused = assert.rejects(sent, { code: 'UNKNOWN_TOPIC_OR_PARTITION' })
         await log.deleteTopic('orders')
