@@ -2,19 +2,19 @@
 import { join } from 'node:path'
 
 import { ReadOnlyError } from '../errors.ts'
-import { isKnownDamage, rememberedDamage } from '../storage/damage.ts'
+import { rememberedDamage } from '../storage/damage.ts'
 import type { Damage, PartitionIdentity, StorageEnvironment } from '../storage/environment.ts'
 import { HighWatermarkWaiters } from '../storage/high-watermark-waiters.ts'
 import { manifestName } from '../storage/partition-files.ts'
 import type { ChunkRequest, LogChunk } from '../storage/readable.ts'
-import type { ReadableSegment, SegmentSource } from '../storage/readable-segment.ts'
 import { SegmentReader } from '../storage/segment-reader.ts'
 import { parseManifest } from '../storage/segments-manifest.ts'
-import { parseSegmentFile, segmentFileName } from '../storage/topic-name.ts'
+import { segmentFileName } from '../storage/topic-name.ts'
 import type { VerifiablePartition, VerifiableSegment } from '../storage/verify-partition.ts'
 import type { AppendResult, PartitionState } from '../types.ts'
 import type { DescribedPartition } from './describe.ts'
 import { storageCall } from './directory-layout.ts'
+import { ForeignSegments } from './foreign-segments.ts'
 import type { SlotSource } from './visible-slots.ts'
 
 /** Tells whoever watches the directory that somebody waits. */
@@ -184,97 +184,5 @@ export class ForeignPartition implements DescribedPartition, VerifiablePartition
     this.#isEnded = true
     this.#waiters.wakeAll()
     this.#environment.handles.forgetAll(join(this.dir, '/'))
-  }
-}
-
-/** What the list of segments asks and tells. */
-interface ForeignSegmentsOwner {
-  readonly onDamage: (damage: Damage) => void
-  /** Looks again where the log begins; true when that is further up than it was known to be. */
-  readonly hasMoved: () => boolean
-}
-
-/** The segments as the directory lists them. */
-class ForeignSegments implements SegmentSource {
-  readonly #environment: StorageEnvironment
-  readonly #dir: string
-  readonly #owner: ForeignSegmentsOwner
-  readonly #damage: Damage[] = []
-  /** What the writer has on record. */
-  recorded: readonly Damage[] = []
-  #listed: readonly ReadableSegment[] | null = null
-  /** The sealed segments as they were when a read last failed. */
-  #look: string | null = null
-
-  constructor(environment: StorageEnvironment, dir: string, owner: ForeignSegmentsOwner) {
-    this.#environment = environment
-    this.#dir = dir
-    this.#owner = owner
-  }
-
-  /** There may be more segments now. Without a new look a read would miss records, not only wait for them. */
-  outdate(): void {
-    this.#listed = null
-  }
-
-  segments(): readonly ReadableSegment[] {
-    this.#listed ??= this.#list()
-    return this.#listed
-  }
-
-  /**
-   * Compaction replaces files under the same names, and open handles go on showing the old ones: with
-   * anything different all of them are given up. Before the first look nothing is known to be the same.
-   */
-  refresh(seen: readonly ReadableSegment[]): boolean {
-    const hasMoved = this.#owner.hasMoved()
-    return this.#relist(seen) || hasMoved
-  }
-
-  #relist(seen: readonly ReadableSegment[]): boolean {
-    if (this.#listed !== null && this.#listed !== seen) return true
-    const listed = this.#list()
-    const { files, handles, indexes } = this.#environment
-    // The last one grows; it is read to where it ends.
-    const looks = listed.slice(0, -1).map(({ baseOffset }) => {
-      const stat = files.stat(join(this.#dir, segmentFileName(baseOffset, 'log')))
-      return `${baseOffset} ${stat?.sizeBytes} ${stat?.modifiedMs}`
-    })
-    const look = [...looks, listed.at(-1)?.baseOffset].join('\n')
-    if (look === this.#look) return false
-    this.#look = look
-    this.#listed = listed
-    handles.forgetAll(join(this.#dir, '/'))
-    for (const { baseOffset } of [...seen, ...listed]) {
-      indexes.forget(join(this.#dir, segmentFileName(baseOffset, 'log')))
-    }
-    return true
-  }
-
-  damage(): readonly Damage[] {
-    return [...this.recorded, ...this.#damage]
-  }
-
-  noteDamage(damage: Damage): void {
-    if (isKnownDamage(this.#damage, damage)) return
-    this.#damage.push(damage)
-    this.#owner.onDamage(damage)
-  }
-
-  #list(): readonly ReadableSegment[] {
-    const entries = storageCall(this.#dir, 'list', () => this.#environment.files.list(this.#dir))
-    const baseOffsets: number[] = []
-    for (const { name } of entries) {
-      const file = parseSegmentFile(name)
-      if (file?.suffix === 'log') baseOffsets.push(file.baseOffset)
-    }
-    baseOffsets.sort((a, b) => a - b)
-    // The files may still be growing: they end where they end, below the high watermark with whole batches.
-    return baseOffsets.map((baseOffset, index) => ({
-      baseOffset,
-      nextOffset: baseOffsets[index + 1] ?? Number.POSITIVE_INFINITY,
-      endPosition: Number.POSITIVE_INFINITY,
-      indexes: null,
-    }))
   }
 }

@@ -45,6 +45,7 @@ export function compactionRange(
   bounds: CompactionBounds,
 ): CompactionRange {
   const { logStartOffset, highWatermark, firstOpenOffset, nowMs, unknownAppendMs } = bounds
+  const { minCompactionLagMs } = bounds
   const isKnown =
     bounds.firstDirtyOffset >= logStartOffset && bounds.firstDirtyOffset <= highWatermark
   const firstDirtyOffset = isKnown ? bounds.firstDirtyOffset : logStartOffset
@@ -59,7 +60,9 @@ export function compactionRange(
       continue
     }
     const lastAppendMs = facts?.lastAppendMs ?? unknownAppendMs
-    if (nextOffset > limitOffset || nowMs - lastAppendMs < bounds.minCompactionLagMs) break
+    // Without a lag the clock has no say: after a restart it may be behind the last append.
+    const isTooYoung = minCompactionLagMs > 0 && nowMs - lastAppendMs < minCompactionLagMs
+    if (nextOffset > limitOffset || isTooYoung) break
     endOffset = nextOffset
     dirtyBytes += sizeBytes
     oldestDirtyMs ??= facts?.firstAppendMs ?? unknownAppendMs

@@ -122,7 +122,7 @@ export function compactPartition(
 class Compaction {
   readonly #environment: StorageEnvironment
   readonly #partition: CompactedPartition
-  readonly #request: CompactionRequest
+  readonly #request: CompactionRequest & { readonly signal: AbortSignal }
   readonly #work: CompactionWork
   #passes = 0
   #keptRecords = 0
@@ -202,6 +202,7 @@ class Compaction {
       lastProducerOffsets: this.#partition.producers.lastOffsets(),
     }
     for (const sources of groups) {
+      this.#request.signal.throwIfAborted()
       const rewritten = await rewriteSegments(this.#work, sources, rules)
       if ('damagedAt' in rewritten) return await this.#metDamage(rewritten)
       if (!rewritten.isSame) await this.#replace(sources, rewritten.segment)

@@ -202,6 +202,52 @@ describe('topic.compact', () => {
   })
 })
 
+describe('A reader in another process', () => {
+  it('segments are replaced under it -> it goes on, from every offset, and finds no damage', async t => {
+    const { log, reopen, events, clock } = await open(t)
+    const topic = await log.topic('table', compacted)
+    await fill(topic, 3, 100)
+    const other = await (await reopen({ readOnly: true })).topic('table')
+    const partition = other.partition(0)
+    // It has read of every segment, and keeps handles and indexes of the old ones.
+    for (let from = 0; from < 300; from += 10) await partition.read({ from, maxBytes: 1 })
+    await topic.compact()
+    for (let from = 290; from >= 0; from -= 10) {
+      const { nextOffset } = await partition.read({ from, maxBytes: 1 })
+      assert.ok(nextOffset > from)
+    }
+    await fill(topic, 3, 100)
+    await topic.compact()
+    await other.describe()
+    // Files are looked at once a second, and a reader may show the old ones until then.
+    clock.advance(1000)
+    const found: string[] = []
+    for await (const { keyBytes, valueBytes } of other.records())
+      found.push(`${keyBytes}=${valueBytes}`)
+    assert.deepEqual(found.sort(), ['k0=v99', 'k1=v99', 'k2=v99'])
+    assert.equal(partition.state, 'ok')
+    assert.ok(!events.some(({ type }) => type === 'corruption'))
+  })
+})
+
+describe('log.verify', () => {
+  it('a partition that was compacted -> nothing is found', async t => {
+    const { log, clock } = await open(t)
+    const topic = await log.topic('table', { ...compacted, deleteRetentionMs: 10 })
+    for (let round = 0; round < 3; round++) {
+      await fill(topic, 5, 50)
+      await topic.append([
+        { key: 'k1', value: null },
+        { key: 'k2', value: null },
+      ])
+      await topic.compact()
+      clock.advance(100)
+      const report = await log.verify({ deep: true, maxBytesPerSecond: -1 })
+      assert.deepEqual(report.findings, [])
+    }
+  })
+})
+
 describe('A record without a key', () => {
   it('of a compacted topic -> InvalidRecordError, whichever way it comes', async t => {
     const { log } = await open(t)

@@ -103,7 +103,7 @@ async function atEveryCall(
 
 describe('A compaction', () => {
   it('a power cut at each of its calls -> the old segments or the new ones', async () => {
-    for (const seed of seeds(3)) {
+    for (const seed of seeds(2)) {
       const calls = await atEveryCall('crash', seed, async (prepared, context) => {
         if (prepared.files.crashes === 0) prepared.files.crash()
         await reopenAndCheck(prepared, context)
@@ -113,7 +113,7 @@ describe('A compaction', () => {
   })
 
   it('a power cut at one of its calls and another while that is recovered -> the old segments or the new ones', async () => {
-    for (const seed of seeds(120)) {
+    for (const seed of seeds(60)) {
       const random = new SeededRandom(seed)
       const prepared = await prepare(seed)
       const { files, appended } = prepared

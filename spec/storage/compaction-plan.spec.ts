@@ -48,6 +48,7 @@ describe('compactionRange', () => {
     ['a high watermark inside a segment', { highWatermark: 35 }, [0, 30, 0, 300]],
     ['an open transaction', { firstOpenOffset: 20 }, [0, 20, 0, 200]],
     ['a lag that the last two are younger than', { minCompactionLagMs: 75 }, [0, 20, 0, 200]],
+    ['a clock behind the last append', { nowMs: 5 }, [0, 40, 0, 400]],
     ['a lag that all are younger than', { minCompactionLagMs: 1000 }, [0, 0, 0, 0]],
   ]
   for (const [title, change, expected] of rows) {

@@ -117,7 +117,7 @@ describe('swapSegments', () => {
 
   it('a power cut at each of its calls -> the old segments or the new one', async () => {
     const seen = new Set<string>()
-    for (const seed of seeds(40)) {
+    for (const seed of seeds(20)) {
       for (let call = 1, isOver = false; !isOver; call++) {
         const files = await prepare(seed * 1000 + call)
         files.failAt({ operation: call, kind: 'crash' })
@@ -138,7 +138,7 @@ describe('swapSegments', () => {
   })
 
   it('a power cut at each call of finishing it -> the old segments or the new one', async () => {
-    for (const seed of seeds(15)) {
+    for (const seed of seeds(8)) {
       for (let call = 1, isOver = false; !isOver; call++) {
         const files = await prepare(seed * 1000 + call)
         // Right behind the commit there is most to be done.

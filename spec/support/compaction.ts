@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 
 import type { Files } from '../../lib/files/files.ts'
+import { openChunk } from '../../lib/log/ready-chunk.ts'
 import {
   baseOffsetAt,
   batchSizeAt,
@@ -11,7 +12,8 @@ import {
 import type { CompactionRequest, CompactionResult } from '../../lib/storage/partition-compaction.ts'
 import type { PartitionLog } from '../../lib/storage/partition-log.ts'
 import { parseSegmentFile, segmentFileName } from '../../lib/storage/topic-name.ts'
-import { readBatches } from './open-partition.ts'
+import type { RecordInput } from '../../lib/types.ts'
+import { durable } from './open-partition.ts'
 
 /** A record as a test remembers it; a null value is a tombstone. */
 export interface KnownRecord {
@@ -49,8 +51,13 @@ export async function readRecords(
   from: number = partition.logStartOffset,
 ): Promise<KnownRecord[]> {
   const records: KnownRecord[] = []
-  for (const batch of await readBatches(partition, from)) {
-    for (const { offset, keyBytes, valueBytes, timestamp } of batch) {
+  const context = { topic: 'p', partition: 0, key: null, value: null }
+  for (let next = from; next < partition.highWatermark; ) {
+    const chunk = await partition.readChunk({ from: next, maxBytes: 4096, checkCrcs: true })
+    assert.ok(chunk.nextOffset > next, 'a read leads on')
+    next = chunk.nextOffset
+    const { batches } = await openChunk(chunk, context)
+    for (const { offset, keyBytes, valueBytes, timestamp } of batches.flatMap(it => [...it])) {
       if (offset < from) continue
       const key = keyBytes?.toString() ?? null
       records.push({ offset, key, value: valueBytes?.toString() ?? null, timestamp })
@@ -118,4 +125,22 @@ export function swapNames(files: Files, dir: string): string[] {
     .list(dir)
     .map(entry => entry.name)
     .filter(name => /cleaned|compacted/.test(name))
+}
+
+/** Path of a segment's log in the directory that `openPartition` opens. */
+export function logPath(baseOffset: number): string {
+  return `p-0/${segmentFileName(baseOffset, 'log')}`
+}
+
+/** A record to append; a null value is a tombstone. */
+export function put(key: string, value: string | null): RecordInput {
+  return { key, value }
+}
+
+/** Appends the records as one batch. */
+export async function append(
+  partition: PartitionLog,
+  ...records: readonly RecordInput[]
+): Promise<void> {
+  await partition.append(records, durable)
 }
