@@ -176,7 +176,7 @@ export function checkCommittedOffsets(
     if (typeof metadata !== 'string') {
       throw new TypeError(`expected \`${name}[${index}].metadata\` to be a string`)
     }
-    const sizeBytes = Buffer.byteLength(metadata)
+    const sizeBytes = metadata === '' ? 0 : Buffer.byteLength(metadata)
     if (sizeBytes > maxMetadataBytes) {
       throw new RangeError(
         `expected \`${name}[${index}].metadata\` to have at most ${maxMetadataBytes} bytes, got ${sizeBytes}`,

@@ -128,7 +128,7 @@ export class ConsumerMember implements Member {
    * Commits offsets of partitions. Those that are not in hand any more when it comes to writing are
    * passed over, or told to `refuse`, which throws.
    */
-  async commit(
+  commit(
     commits: readonly HeldCommit[],
     refuse: (of: AssignedPartition) => void = () => {},
   ): Promise<void> {
@@ -141,12 +141,15 @@ export class ConsumerMember implements Member {
         return []
       }),
     )
-    const forget = (): void => {
-      this.#commits.delete(written)
+    // Calls that share a write have one promise.
+    if (!this.#commits.has(written)) {
+      const forget = (): void => {
+        this.#commits.delete(written)
+      }
+      this.#commits.add(written)
+      written.then(forget, forget)
     }
-    this.#commits.add(written)
-    written.then(forget, forget)
-    await written
+    return written
   }
 
   /** What is committed, as it is stored. */

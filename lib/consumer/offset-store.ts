@@ -118,10 +118,21 @@ export class OffsetStore implements CommitListener {
    *
    * @throws {StorageError} when they could not be written; they may show after the next open all the same
    */
-  async commit(group: string, commits: () => readonly OffsetCommit[]): Promise<void> {
-    await this.#prepare()
+  commit(group: string, commits: () => readonly OffsetCommit[]): Promise<void> {
+    // Not an async function: calls that share a write share its promise, and a commit costs little more
+    // than its place among those that wait.
+    if (this.#lanes.length > 0) return this.#put(group, commits())
+    return this.#prepare().then(() => this.#put(group, commits()))
+  }
+
+  #put(group: string, commits: readonly OffsetCommit[]): Promise<void> {
     const lane = this.#laneOf(group)
-    await Promise.all(commits().map(commit => lane.put({ group, ...commit })))
+    // All of them come into one round: nothing happens in between.
+    let done = Promise.resolve()
+    for (const { topic, partition, value } of commits) {
+      done = lane.put({ group, topic, partition, value })
+    }
+    return done
   }
 
   /** Takes back what a group committed: everything, or of some partitions. Resolves when that survives power loss. */
