@@ -145,6 +145,11 @@ export function resolveRunOptions(given: RunOptions = {}): ResolvedRunOptions {
   }
 }
 
+/** Beforehand, so that no name is put together for a message that nobody gets. */
+function isOffset(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= 0
+}
+
 /** Checks a list of partitions. */
 export function checkPartitions(name: string, value: unknown): readonly TopicPartition[] {
   if (!Array.isArray(value)) {
@@ -154,7 +159,7 @@ export function checkPartitions(name: string, value: unknown): readonly TopicPar
     if (typeof item?.topic !== 'string') {
       throw new TypeError(`expected \`${name}[${index}].topic\` to be a string`)
     }
-    checkOffset(`${name}[${index}].partition`, item.partition)
+    if (!isOffset(item.partition)) checkOffset(`${name}[${index}].partition`, item.partition)
     return { topic: item.topic, partition: item.partition as number }
   })
 }
@@ -172,7 +177,7 @@ export function checkCommittedOffsets(
     const { offset, metadata = '' } = (value as readonly CommittedOffset[])[
       index
     ] as CommittedOffset
-    checkOffset(`${name}[${index}].offset`, offset)
+    if (!isOffset(offset)) checkOffset(`${name}[${index}].offset`, offset)
     if (typeof metadata !== 'string') {
       throw new TypeError(`expected \`${name}[${index}].metadata\` to be a string`)
     }
