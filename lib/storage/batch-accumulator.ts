@@ -154,6 +154,13 @@ export class BatchAccumulator {
     return { chunk: first.chunk, position: first.position, sizeBytes, batches }
   }
 
+  /** The region that was taken last could not be written, and nothing was taken since: it comes first again. */
+  putBack(region: WriteRegion): void {
+    this.#pending.splice(0, this.#head, ...region.batches)
+    this.#head = 0
+    this.pendingBytes += region.sizeBytes
+  }
+
   /** The region is with the operating system: its chunk is given back when nothing else lies in it. */
   wrote(region: WriteRegion): void {
     const { chunk } = region

@@ -18,6 +18,7 @@ import type { PartitionOffsets } from './partition-offsets.ts'
 import type { PipelineHost, PipelineParts } from './pipeline-host.ts'
 import { type ActiveSegment, segmentPath } from './segment.ts'
 import type { SegmentSet } from './segment-set.ts'
+import { isInternalTopic } from './topic-name.ts'
 
 /** Complete batches worth a write before the turn ends. */
 const eagerWriteBytes = 256 << 10
@@ -42,9 +43,9 @@ export class WritePipeline implements FlushedWriter {
   #isWaitingForHandle = false
   /** A write is followed by another from its own end, not from inside. */
   #isInWrite = false
-  /** End and size of the last write submitted; the size is 0 once it has ended. */
+  /** End of the last write submitted, and what it writes; null once it has ended. */
   #submittedOffset: number
-  #submittedBytes = 0
+  #submitted: WriteRegion | null = null
   #isDiskFull = false
   #failure: StorageError | null = null
   #isStopped = false
@@ -157,7 +158,7 @@ export class WritePipeline implements FlushedWriter {
     const bytes = region.chunk.buffer.subarray(region.position, region.position + region.sizeBytes)
     const position = (this.segments.active as ActiveSegment).sizeBytes
     this.#submittedOffset = (region.batches.at(-1) as PendingBatch).nextOffset
-    this.#submittedBytes = region.sizeBytes
+    this.#submitted = region
     if (this.#environment.syncWrites.isAllowed(region.sizeBytes)) {
       return this.#writeSync(file, bytes, { position, region })
     }
@@ -212,7 +213,7 @@ export class WritePipeline implements FlushedWriter {
     this.lastAppendMs = Math.max(time.nowMs(), this.lastAppendMs)
     this.segments.wrote(region, this.lastAppendMs, this.#host.config.indexIntervalBytes)
     this.offsets.wrote(this.#submittedOffset)
-    this.#submittedBytes = 0
+    this.#submitted = null
     this.flusher.wrote(region.sizeBytes)
     counters.writes++
     counters.writtenBytes += region.sizeBytes
@@ -320,15 +321,26 @@ export class WritePipeline implements FlushedWriter {
 
   /**
    * The disk is full: nothing more is submitted, the file is cut to what is written, and the log end
-   * falls back to it. What lies above is rejected, what lies below is flushed as usual.
+   * falls back to it. What lies above is rejected, what lies below is flushed as usual. A topic of the
+   * log's own, whose commits must go on, is written again when space can be given up for it.
    */
   #backOut(cause: Error): void {
     this.#isDiskFull = true
     this.#isWriting = true
-    this.segments.cutTail().then(
-      () => {
+    const { room } = this.#environment
+    const isInternal = isInternalTopic(this.#identity.topic)
+    const hasMadeRoom = async (): Promise<boolean> => {
+      await this.segments.cutTail()
+      return isInternal && (await room.release())
+    }
+    hasMadeRoom().then(
+      hasRoom => {
         this.#isWriting = false
-        if (this.#failure === null && !this.#isStopped) {
+        if (this.#failure !== null || this.#isStopped) {
+          // Whoever ended it has seen to what was accepted.
+        } else if (hasRoom) {
+          this.#takeBack()
+        } else {
           const lostCount = this.offsets.logEndOffset - this.offsets.writtenOffset
           this.#discardUnwritten()
           // No flush comes that would do it, and others may wait for the handles.
@@ -344,6 +356,14 @@ export class WritePipeline implements FlushedWriter {
         this.#noteQuiet()
       },
     )
+  }
+
+  /** What a failed write was to write is the next to be written. */
+  #takeBack(): void {
+    this.#isDiskFull = false
+    if (this.#submitted !== null) this.accumulator.putBack(this.#submitted)
+    this.#submitted = null
+    this.#submittedOffset = this.offsets.writtenOffset
   }
 
   /**
@@ -387,8 +407,8 @@ export class WritePipeline implements FlushedWriter {
   }
 
   #discardUnwritten(): void {
-    const discardedBytes = this.accumulator.clear() + this.#submittedBytes
-    this.#submittedBytes = 0
+    const discardedBytes = this.accumulator.clear() + (this.#submitted?.sizeBytes ?? 0)
+    this.#submitted = null
     this.#submittedOffset = this.offsets.writtenOffset
     this.offsets.fallBackToWritten()
     this.#environment.budget.discarded(discardedBytes)

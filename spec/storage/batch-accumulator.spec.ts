@@ -39,6 +39,30 @@ function offsetsIn(region: WriteRegion): number[] {
   return offsets
 }
 
+describe('BatchAccumulator.putBack', () => {
+  it('a region that could not be written -> comes first again, before what came meanwhile', () => {
+    const { batches } = accumulator()
+    for (const baseOffset of [0, 1, 2]) add(batches, baseOffset)
+    const { pendingBytes } = batches
+    const first = batches.takeRegion((batches.first?.sizeBytes ?? 0) * 2)
+    assert.deepEqual(offsetsIn(first), [0, 1])
+    batches.putBack(first)
+    assert.equal(batches.pendingBytes, pendingBytes)
+    add(batches, 3)
+    assert.deepEqual(offsetsIn(batches.takeRegion(noLimit)), [0, 1, 2, 3])
+  })
+
+  it('everything had been taken -> there again', () => {
+    const { batches } = accumulator()
+    add(batches, 5)
+    const region = batches.takeRegion(noLimit)
+    assert.equal(batches.isEmpty, true)
+    batches.putBack(region)
+    assert.equal(batches.isEmpty, false)
+    assert.deepEqual(offsetsIn(batches.takeRegion(noLimit)), [5])
+  })
+})
+
 describe('BatchAccumulator, the open batch', () => {
   it('a record that fits -> joins, and the batch holds both', () => {
     const { batches } = accumulator()
