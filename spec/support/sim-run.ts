@@ -95,10 +95,10 @@ class Simulation {
       this.#assertSound()
     }
     this.#heal()
-    await this.#process.settleAll()
-    await this.#process.close()
+    await this.#process.life.settleAll()
+    await this.#process.life.close()
     await this.#open({ mayFail: false })
-    await this.#process.close()
+    await this.#process.life.close()
     this.#assertSound()
     let promisedRecords = 0
     for (const { partitions } of this.world.topics.topics.values()) {
@@ -116,7 +116,7 @@ class Simulation {
   // ---- opening and ending
 
   async #openAgain(): Promise<void> {
-    this.#process.bury()
+    this.#process.life.bury()
     // Now and then opening itself is hit, and tried again.
     for (let tries = this.#random.below(3); tries > 0; tries--) {
       if (this.#random.chance(0.5)) this.#heal()
@@ -129,7 +129,7 @@ class Simulation {
 
   async #open({ mayFail }: { readonly mayFail: boolean }): Promise<boolean> {
     const random = this.#random
-    this.#process.bury()
+    this.#process.life.bury()
     this.#process = new SimProcess(this.world, { slowness: random.pick([0, 0, 200]) })
     const isOpen = await this.#process.open({
       maxQueuedBytes: random.pick([16 << 20, 16 << 20, 1500]),
@@ -142,7 +142,7 @@ class Simulation {
     this.#assertSound()
     if (!isOpen || !this.#process.isAlive) {
       assert.ok(mayFail, 'a log whose files work can be opened')
-      if (this.#process.isAlive && random.chance(0.5)) this.#process.kill()
+      if (this.#process.isAlive && random.chance(0.5)) this.#process.life.kill()
       return false
     }
     this.#openings++
@@ -163,7 +163,9 @@ class Simulation {
     const on = kind === 'short' ? 'write' : random.pick([undefined, random.pick(strikable)])
     const isSticky = kind !== 'crash' && random.chance(0.15)
     const operation = 1 + random.below(on === undefined ? within : 1 + within / 4)
-    this.#process.step(`fault ${kind} on ${on ?? 'any call'} in ${operation}, sticky ${isSticky}`)
+    this.#process.life.step(
+      `fault ${kind} on ${on ?? 'any call'} in ${operation}, sticky ${isSticky}`,
+    )
     this.#files.failAt({ operation, kind, on, sticky: isSticky })
   }
 
@@ -172,14 +174,14 @@ class Simulation {
   async #operate(): Promise<void> {
     const random = this.#random
     const chance = random.below(1000)
-    if (chance < 20) this.#process.crash()
-    else if (chance < 35) this.#process.kill()
-    else if (chance < 50) await this.#process.close()
+    if (chance < 20) this.#process.life.crash()
+    else if (chance < 35) this.#process.life.kill()
+    else if (chance < 50) await this.#process.life.close()
     else if (chance < 80) this.#breakSomething(40)
     else if (chance < 90) this.#fillDisk()
     else if (chance < 130) this.#heal()
     else if (chance < 160) this.#advance()
-    else if (chance < 200) await this.#process.settleAll()
+    else if (chance < 200) await this.#process.life.settleAll()
     else if (chance < 260) this.#changeTopics()
     else if (chance < 300) this.#recover()
     else if (chance < 340) this.#onPartition((topic, id) => this.#process.flush(topic, id))
@@ -191,7 +193,7 @@ class Simulation {
 
   #advance(): void {
     const ms = this.#random.pick([5, 100, 1100, 4000])
-    this.#process.step(`advance ${ms} ms`)
+    this.#process.life.step(`advance ${ms} ms`)
     this.#process.clock.advance(ms)
   }
 
@@ -208,7 +210,7 @@ class Simulation {
     }
     add('/data')
     const roomBytes = this.#random.below(3000)
-    this.#process.step(`the disk has room for ${roomBytes} bytes`)
+    this.#process.life.step(`the disk has room for ${roomBytes} bytes`)
     this.#files.setCapacity(usedBytes + roomBytes)
   }
 

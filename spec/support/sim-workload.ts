@@ -48,7 +48,7 @@ const lives: readonly (readonly Stage[])[] = [
     process => append(process, 'orders', { count: 3, valueBytes: 500 }),
     process => withTopic(process, 'orders', model => process.read(model, 0, 0)),
     process => process.unfollow(),
-    process => process.close(),
+    process => process.life.close(),
   ],
   [
     process => process.open({ maxParallelFlushes: 1 }),
@@ -129,13 +129,13 @@ async function runLives(world: SimWorld, fault: Fault | null): Promise<boolean> 
     const life = new SimProcess(world)
     for (const stage of stages) {
       const work = Promise.resolve(stage(life, world))
-      await life.settle('a stage', work)
-      await life.settleAll()
+      await life.life.settle('a stage', work)
+      await life.life.settleAll()
       isStruck ||= hasStruck()
       if (world.violations.length > 0) throw world.violations[0]
       if (!life.isAlive) break
     }
-    life.bury()
+    life.life.bury()
   }
   return isStruck
 }
@@ -144,21 +144,21 @@ async function finish(world: SimWorld, ending: Ending): Promise<void> {
   const { files } = world
   files.clearFaults()
   const last = new SimProcess(world)
-  if (ending === 'crash') last.crash()
-  else last.kill()
-  last.bury()
+  if (ending === 'crash') last.life.crash()
+  else last.life.kill()
+  last.life.bury()
   const again = new SimProcess(world)
   assert.ok(await again.open(), 'a log whose files work can be opened')
   await again.check()
   await append(again, 'orders', { count: 2 })
-  await again.settleAll()
-  assert.ok(await again.close(), 'a log whose files work can be closed')
+  await again.life.settleAll()
+  assert.ok(await again.life.close(), 'a log whose files work can be closed')
   const third = new SimProcess(world)
   assert.ok(await third.open(), 'and opened again')
   assert.equal(third.log?.recovery.clean, true, 'after a clean close nothing is to be recovered')
   await third.check()
   if (world.violations.length > 0) throw world.violations[0]
-  await third.close()
+  await third.life.close()
 }
 
 interface Appends {
