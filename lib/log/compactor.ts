@@ -10,6 +10,7 @@ import type { StorageEnvironment } from '../storage/environment.ts'
 import type { PartitionLog } from '../storage/partition-log.ts'
 import type { Checkpointer } from './checkpointer.ts'
 import { CleanerCheckpoint } from './cleaner-checkpoint.ts'
+import { storageWait } from './directory-layout.ts'
 import type { EventHub } from './event-hub.ts'
 
 /** A topic as compaction sees it. */
@@ -149,7 +150,9 @@ export class Compactor {
       onProgress: (progress: { pass: number; doneBytes: number; totalBytes: number }) =>
         events.emit({ type: 'compactionProgress', ...identity, ...progress }),
     }
-    const result = await partition.compact(request, this.#stop.signal)
+    const result = await storageWait(partition.dir, 'compact', () =>
+      partition.compact(request, this.#stop.signal),
+    )
     if (result.skipped !== null) this.#skipped(work, result.skipped)
     else this.#skips.delete(partition)
     if (result.passes > 0) events.emit({ type: 'compacted', ...result, ...identity })

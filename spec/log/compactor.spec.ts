@@ -7,11 +7,12 @@ import {
   InvalidRecordError,
   PolicyViolationError,
   ReadOnlyError,
+  StorageError,
   UnknownTopicOrPartitionError,
 } from '../../lib/errors.ts'
 import type { LogEvent } from '../../lib/events.ts'
 import { openLog } from '../../lib/open.ts'
-import { type ManualClock, manualClock, memoryFiles } from '../../lib/testing/index.ts'
+import { faultyFiles, type ManualClock, manualClock, memoryFiles } from '../../lib/testing/index.ts'
 import type { Log, OpenOptions, Topic, TopicConfig } from '../../lib/types.ts'
 
 const compacted: TopicConfig = { cleanupPolicy: 'compact', segmentBytes: 2048 }
@@ -135,6 +136,29 @@ describe('topic.compact', () => {
     await log.topic('table', compacted)
     const reader = await reopen({ readOnly: true })
     await assert.rejects((await reader.topic('table')).compact(), ReadOnlyError)
+  })
+
+  it('any call to the files fails -> StorageError, or the report when it can do without', async t => {
+    let failures = 0
+    for (let operation = 1; ; operation++) {
+      const files = faultyFiles({ seed: operation })
+      const { log } = await open(t, { files })
+      const topic = await log.createTopic('states', compacted)
+      await fill(topic, 3, 40)
+      files.failAt({ operation, kind: 'EIO' })
+      const armedAt = files.operations
+      try {
+        await topic.compact()
+      } catch (error) {
+        assert.ok(error instanceof StorageError, String(error))
+        failures++
+      }
+      const isOver = files.operations < armedAt + operation
+      files.clearFaults()
+      await log.close()
+      if (isOver) break
+    }
+    assert.ok(failures > 20, `${failures} calls failed`)
   })
 
   it('the log is closed meanwhile -> ClosedError, and what is there is complete', async t => {
