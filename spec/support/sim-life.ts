@@ -38,6 +38,7 @@ export class SimLife {
   readonly #ground: SimGround
   readonly #pending = new Set<Promise<unknown>>()
   readonly #crashes: number
+  readonly #startMs: number
   /** How often calls into the disk seem slow, so that writes and reads go the long way. */
   readonly #slowness: number
   #driftMs = 0
@@ -48,12 +49,18 @@ export class SimLife {
     this.#ground = ground
     this.clock = manualClock(ground.wallMs)
     this.#crashes = ground.files.crashes
+    this.#startMs = ground.wallMs
     this.#slowness = options.slowness ?? 0
   }
 
   /** False once the power went or the process was killed; from then on nobody hears of its log. */
   get isAlive(): boolean {
     return !this.#isKilled && this.#ground.files.crashes === this.#crashes
+  }
+
+  /** Time as the log counts it: the wall clock as it was at the start, carried on by the other. */
+  get engineMs(): number {
+    return this.#startMs + this.clock.monotonicMs() + this.#driftMs
   }
 
   get pendingCount(): number {
@@ -127,6 +134,17 @@ export class SimLife {
     }
   }
 
+  /** Runs until nothing calls the files any more. */
+  async whenQuiet(): Promise<void> {
+    const { files } = this.#ground
+    let seen = -1
+    for (let quiet = 0; quiet < quietTurns && this.isAlive; quiet++) {
+      await nextTurn()
+      if (files.operations !== seen) quiet = 0
+      seen = files.operations
+    }
+  }
+
   /**
    * Runs until `work` has settled, moving the clock when only that can help; gives nothing useful
    * when the process dies meanwhile. Something that never settles is a failure.
@@ -187,6 +205,11 @@ export class SimLife {
     this.#pending.add(tracked)
     void tracked.then(() => this.#pending.delete(tracked))
     return tracked
+  }
+
+  /** A promise was broken where nobody waits for it. */
+  violated(error: unknown): void {
+    this.#ground.violations.push(error)
   }
 
   /** Takes an error that is not documented for a violation. */
