@@ -19,7 +19,7 @@ export interface CommittedOffset extends TopicPartition {
 export interface Lag extends TopicPartition {
   /** Offsets between the position and the high watermark; after compaction that is more than there are records. */
   readonly records: number
-  /** What those take on the disk. Exact for whole segments, in proportion to the offsets within one. */
+  /** What lies from the batch of the next record to the end of the partition's files; 0 when there is none. */
   readonly bytes: number
   /** How long ago the next record was written, by its timestamp; 0 when there is none. */
   readonly seconds: number
@@ -208,7 +208,10 @@ export interface Consumer<K = Buffer, V = Buffer>
   ): () => void
   /**
    * Fires the handlers' signals, waits for them (`timeoutMs`, in ms; -1, the default: no limit),
-   * commits what is finished under `run()`, and leaves the group. Idempotent.
+   * commits what is finished under `run()`, and leaves the group. Idempotent. A handler must not wait
+   * for it: it would wait for itself.
+   *
+   * @throws {StorageError} when what was finished could not be committed; it will be given out again
    */
   close(options?: { readonly timeoutMs?: number | undefined }): Promise<void>
 }

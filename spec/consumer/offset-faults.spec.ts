@@ -6,8 +6,16 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { openLog } from '../../lib/open.ts'
-import { type FaultKind, type FaultyFiles, faultyFiles } from '../../lib/testing/index.ts'
+import {
+  type FaultKind,
+  type FaultyFiles,
+  faultyFiles,
+  manualClock,
+} from '../../lib/testing/index.ts'
 import type { Log } from '../../lib/types.ts'
+
+/** Nothing here waits for any time. */
+const clock = manualClock()
 
 /** What one topic's incarnation may have committed. */
 interface Expected {
@@ -39,7 +47,7 @@ async function fill(log: Log, name: string): Promise<void> {
 }
 
 async function work(files: FaultyFiles, world: World): Promise<void> {
-  const log = await openLog('/log', { files: files.currentProcess() })
+  const log = await openLog('/log', { files: files.currentProcess(), clock })
   const steps = [
     () => commit(log, world.audit, { topic: 'audit', offset: 1 }),
     () => commit(log, world.orders as Expected, { topic: 'orders', offset: 3 }),
@@ -77,7 +85,7 @@ async function committedIn(log: Log): Promise<Map<string, number>> {
 }
 
 async function check(files: FaultyFiles, world: World, at: string): Promise<void> {
-  const log = await openLog('/log', { files })
+  const log = await openLog('/log', { files, clock })
   const found = await committedIn(log)
   const audit = found.get('audit') ?? null
   assert.ok(world.audit.possible.includes(audit), `${at}: audit ${audit}, ${shown(world.audit)}`)
@@ -107,7 +115,7 @@ function shown({ confirmed, possible }: Expected): string {
 async function atEveryCall(kind: FaultKind, end: 'crash' | 'killProcess'): Promise<number> {
   for (let operation = 1; ; operation++) {
     const files = faultyFiles({ seed: operation })
-    const log = await openLog('/log', { files })
+    const log = await openLog('/log', { files, clock })
     await fill(log, 'orders')
     await fill(log, 'audit')
     await log.close()
@@ -140,7 +148,7 @@ describe('committed offsets when the files fail', () => {
 
   it('a write failed and the partition was recovered -> commits go on, and are found again', async () => {
     const files = faultyFiles({ seed: 1 })
-    const log = await openLog('/log', { files })
+    const log = await openLog('/log', { files, clock })
     await fill(log, 'audit')
     const expected = fresh()
     await commit(log, expected, { topic: 'audit', offset: 1 })
@@ -150,7 +158,7 @@ describe('committed offsets when the files fail', () => {
     await (await log.topic('__consumer_offsets')).partition(0).recover()
     await commit(log, expected, { topic: 'audit', offset: 3 })
     files.crash()
-    const again = await openLog('/log', { files })
+    const again = await openLog('/log', { files, clock })
     assert.equal((await committedIn(again)).get('audit'), 3)
     await again.close()
   })
