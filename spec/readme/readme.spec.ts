@@ -4,50 +4,63 @@
  */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import { fileURLToPath, pathToFileURL } from 'node:url'
 
 import { builtInTopicDefaults, resolveOpenOptions } from '../../lib/options.ts'
 import { resolveProducerOptions } from '../../lib/producer/producer-options.ts'
+import {
+  exampleArguments,
+  examples,
+  readme,
+  root,
+  writeExample,
+} from '../support/readme-examples.ts'
 import { tempDir } from '../support/temp-dir.ts'
 
-const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..')
-const readme = readFileSync(join(root, 'README.md'), 'utf8')
-const loader = import.meta.resolve('tsx')
+/** What each example prints, in its own words, by what it stands under. */
+const outputs: Readonly<Record<string, RegExp>> = {
+  varve: /value: 'two apples'/,
+  Bulk: /partition 0: offsets \[0, \d+\)[\s\S]*25000 warm readings/,
+  Producers: /^the next one is \d+ of partition [0-3]$/m,
+  Following: /^0 one\n1 two\n2 three\ntrue$/m,
+  'Publish and subscribe': /^billing: two apples\nshipping: two apples$/m,
+  Consumers: /^1 1$[\s\S]*^x 3$[\s\S]*^0$/m,
+  'Event sourcing': /^OFFSET_MISMATCH 2$/m,
+  'Testing your own program': /\[ 'jobs' \]/,
+  'Several processes': /value: 'visible once it is durable'/,
+  Retention: /^within time \d{4}-.*\n0 segments deleted$/m,
+  Outbox: /^(?:3\nOFFSET_MISMATCH|OFFSET_MISMATCH\n3)\n4 4\n$/,
+  'Offsets in your own database': /^power cut true\n36\n$/,
+  'Fan-out': new RegExp(
+    ['apples', 'pears', 'plums']
+      .flatMap(what => [`mail about ${what}`, `${what} can be found`])
+      .map(line => `(?=[^]*^${line}$)`)
+      .join(''),
+    'm',
+  ),
+  'Testing with a clock of your own': /^# pass 1$[\s\S]*^# fail 0$/m,
+}
 
-const examples = [...readme.matchAll(/^```js\n(.*?)^```$/gms)].map(found => found[1] ?? '')
-
-/** What each example prints, in its own words; every example of the README has a line here. */
-const outputs = [
-  /value: 'two apples'/,
-  /partition 0: offsets \[0, \d+\)[\s\S]*25000 warm readings/,
-  /^the next one is \d+ of partition [0-3]$/m,
-  /^0 one\n1 two\n2 three\ntrue$/m,
-  /^billing: two apples\nshipping: two apples$/m,
-  /^1 1$[\s\S]*^x 3$[\s\S]*^0$/m,
-  /^OFFSET_MISMATCH 1$/m,
-  /\[ 'jobs' \]/,
-  /value: 'visible once it is durable'/,
-  /^within time \d{4}-.*\n0 segments deleted$/m,
-]
+/** Runs until it is told to end, and has a spec of its own. */
+const servers = ['A log behind HTTP']
 
 describe('the examples of the README', () => {
-  it('are as many as the outputs expected here', () => {
-    assert.equal(examples.length, outputs.length)
+  it('are those whose outputs are expected here', () => {
+    const titles = examples.map(({ title }) => title)
+    assert.deepEqual([...titles].sort(), [...Object.keys(outputs), ...servers].sort())
   })
 
-  for (const [index, output] of outputs.entries()) {
-    it(`example ${index + 1} -> runs in an empty directory and prints what it shows`, test => {
+  for (const [title, output] of Object.entries(outputs)) {
+    it(`${title} -> runs in an empty directory and prints what it shows`, test => {
       const dir = tempDir(test)
-      const library = (name: string): string => pathToFileURL(join(root, 'lib', name)).href
-      const code = (examples[index] ?? '')
-        .replaceAll("'varve'", `'${library('index.ts')}'`)
-        .replaceAll("'varve/testing'", `'${library('testing/index.ts')}'`)
-      writeFileSync(join(dir, 'example.mjs'), code)
-      const run = spawnSync(process.execPath, ['--import', loader, 'example.mjs'], {
+      writeExample(dir, title)
+      // A test runner that finds itself within another one reports to that one.
+      const { NODE_TEST_CONTEXT: _, ...env } = process.env
+      const run = spawnSync(process.execPath, exampleArguments, {
         cwd: dir,
+        env,
         encoding: 'utf8',
         timeout: 60_000,
       })
