@@ -60,6 +60,10 @@ export interface StartOptions {
   readonly nodeOptions?: readonly string[]
   /** In a process group of its own. */
   readonly detached?: boolean
+  /** @default the directory of this process */
+  readonly cwd?: string
+  /** @default the environment of this process */
+  readonly env?: NodeJS.ProcessEnv
 }
 
 /** A program at work. Lines are heard in the order in which they were said. */
@@ -181,18 +185,18 @@ export function startProgram(
 export function startFile(
   test: AtEnd,
   [path, ...args]: readonly [string, ...string[]],
-  { nodeOptions = [], detached = false }: StartOptions = {},
+  { nodeOptions = [], ...options }: StartOptions = {},
 ): Program {
-  return startCommand(test, [process.execPath, ...nodeOptions, path, ...args], { detached })
+  return startCommand(test, [process.execPath, ...nodeOptions, path, ...args], options)
 }
 
 /** Starts any command; it is killed when the test ends. */
 export function startCommand(
   test: AtEnd,
   [command, ...args]: readonly [string, ...string[]],
-  { detached = false }: Pick<StartOptions, 'detached'> = {},
+  options: Omit<StartOptions, 'nodeOptions'> = {},
 ): Program {
-  const child = spawn(command, args, { detached })
+  const child = spawn(command, args, options)
   const program = new Program(child)
   test.after(() => program.kill())
   return program
