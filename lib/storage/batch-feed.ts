@@ -11,7 +11,7 @@ import type { FileHandles } from './file-handles.ts'
 import { readFully } from './file-io.ts'
 
 /** Bytes read at once; a larger batch is read whole. */
-const chunkBytes = 1 << 20
+const chunkBytes = 512 << 10
 
 /** Whole batches, sound and without a gap between them, at `positions` of the buffer. */
 export interface FedChunk {

@@ -5,11 +5,11 @@
  */
 import type { Clock } from '../clock.ts'
 
-/** Records of one slice; looking at one takes about half a microsecond (bench/soak-compaction.ts). */
+/** Records of one slice; looking at one takes about half a microsecond (spec/support/soak-compaction.ts). */
 export const sliceRecords = 2048
 
-/** Bytes of one slice: their checksums and copies take about a millisecond. */
-const sliceBytes = 1 << 20
+/** Bytes of one slice: their checksums and copies take less than a millisecond. */
+const sliceBytes = 512 << 10
 
 /** It is not worth a timer to wait for less. */
 const leastWaitMs = 10

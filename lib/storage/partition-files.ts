@@ -16,8 +16,9 @@ export const manifestName = 'segments.manifest'
 const temporaryForm =
   /^(leader-epoch-checkpoint|segments\.manifest|partition\.metadata|\d{20}\.(snapshot|index|timeindex)|\d{20}\.\d+(\.\d+)?\.quarantined)\.tmp$/
 
-// A compacted segment that is not in its place yet, and the mark of one that is to be put there.
-const swapForm = /^\d{20}\.(log\.cleaned|\d+\.compacted)$/
+// A compacted segment that is not in its place yet, the mark of one that is to be put there, and the
+// log that was there before.
+const swapForm = /^\d{20}\.(log\.(cleaned|replaced)|\d+\.compacted)$/
 
 /** Names of one partition's directory; files that are not known are in none of the lists. */
 export interface PartitionFiles {

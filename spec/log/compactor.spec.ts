@@ -345,6 +345,29 @@ describe('The sweep', () => {
     await whenCompacted(events, 1)
   })
 
+  it("'compact,delete' -> compacted, and what is too old goes all the same", async t => {
+    const { log, clock, events } = await open(t, { sweepIntervalMs: -1 })
+    const topic = await log.topic('table', {
+      ...compacted,
+      cleanupPolicy: 'compact,delete',
+      retentionMs: hourMs,
+    })
+    await fill(topic, 3, 200)
+    await topic.compact()
+    await topic.append({ key: 'later', value: 'v' })
+    assert.equal((await contentOf(topic)).length, 4)
+    clock.advance(hourMs - 1)
+    await topic.append({ key: 'last', value: 'v' })
+    await log.sweep()
+    assert.equal((await contentOf(topic)).length, 5)
+    clock.advance(1)
+    await log.sweep()
+    // What compaction made of the segments is as old as they were.
+    assert.deepEqual(await contentOf(topic), ['last=v', 'later=v'])
+    assert.ok(events.some(event => event.type === 'segmentDeleted' && event.reason === 'time'))
+    assert.equal(topic.partition(0).state, 'ok')
+  })
+
   it('two topics that are due -> the one with the larger dirty share first', async t => {
     const { log, clock, events } = await open(t, { sweepIntervalMs: 1000 })
     const half = await log.topic('half', { ...compacted, minCleanableDirtyRatio: 0.1 })

@@ -19,7 +19,7 @@ describe('CompactionPace', () => {
     assert.equal(pace.worked(sliceRecords - 1, 0), false)
     assert.equal(pace.worked(1, 0), true)
     await pace.breathe()
-    assert.equal(pace.worked(1, (1 << 20) - 1), false)
+    assert.equal(pace.worked(1, (512 << 10) - 1), false)
     assert.equal(pace.worked(0, 1), true)
   })
 

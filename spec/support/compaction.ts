@@ -124,7 +124,7 @@ export function swapNames(files: Files, dir: string): string[] {
   return files
     .list(dir)
     .map(entry => entry.name)
-    .filter(name => /cleaned|compacted/.test(name))
+    .filter(name => /cleaned|compacted|replaced/.test(name))
 }
 
 /** Path of a segment's log in the directory that `openPartition` opens. */
