@@ -115,6 +115,12 @@ export class FileHandles {
     return this.#entries.has(path)
   }
 
+  /** As `retire`, for every file whose path begins with `prefix`. */
+  async retireAll(prefix: string): Promise<void> {
+    const paths = [...this.#entries.keys()].filter(path => path.startsWith(prefix))
+    await Promise.all(paths.map(path => this.retire(path)))
+  }
+
   /** Forgets every file whose path begins with `prefix`. */
   forgetAll(prefix: string): void {
     for (const path of [...this.#entries.keys()]) if (path.startsWith(prefix)) this.forget(path)

@@ -4,6 +4,7 @@
  * the disk by recovery, never carried over in memory.
  */
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 
 import { ClosedError, StorageError } from '../errors.ts'
 import type { AppendAcceptor } from './append-acceptor.ts'
@@ -106,7 +107,10 @@ export class PartitionLifecycle {
     // A change or a close under way notices, and writes nothing more after this.
     await this.#changing
     await this.#closing?.catch(() => {})
+    // The directory is renamed next, which some file systems refuse while a read has a file of it open.
+    const retired = this.#environment.handles.retireAll(join(this.#host.dir, '/'))
     await this.#abandonSegments()
+    await retired
   }
 
   /** See `PartitionLog.truncateTo`. */

@@ -103,6 +103,10 @@ describe('deleteTopic', () => {
     assert.ok((await atEveryCall('EIO')) > 60)
   })
 
+  it('any call finds no room → all of the topic or nothing of it', async () => {
+    assert.ok((await atEveryCall('ENOSPC')) > 60)
+  })
+
   it('the name is used again at once → another id, no records, no directory left', async () => {
     const files = memoryFiles()
     const log = await openLog('/log', { files })
