@@ -160,7 +160,7 @@ describe('a log on a disk with a limit', () => {
   it('full while it is open → internal topics are appended to with the space of the ballast, in order', async () => {
     const files = smallDisk()
     const log = await openLog('/log', { files })
-    const offsets = await log.createTopic('__consumer_offsets')
+    const offsets = await log.createTopic('__positions')
     await offsets.append({ key: 'k', value: '0' })
     await takeAll(files)
     const commits = [1, 2, 3].map(n => offsets.append({ key: 'k', value: String(n) }))
@@ -169,7 +169,7 @@ describe('a log on a disk with a limit', () => {
       results.map(({ baseOffset }) => baseOffset),
       [1, 2, 3],
     )
-    assert.deepEqual(await valuesOf(log, '__consumer_offsets'), ['0', '1', '2', '3'])
+    assert.deepEqual(await valuesOf(log, '__positions'), ['0', '1', '2', '3'])
     await log.close()
   })
 
