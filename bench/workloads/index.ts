@@ -7,8 +7,13 @@ import { appendCurve } from './append-curve.ts'
 import { appendLarge } from './append-large.ts'
 import { appendPartitions } from './append-partitions.ts'
 import { appendUnawaited } from './append-unawaited.ts'
+import { compaction } from './compaction.ts'
 import { compression } from './compression.ts'
 import { endToEndLatency } from './end-to-end.ts'
+import { groupCommits } from './group-commits.ts'
+import { groupReaders } from './group-readers.ts'
+import { groupRebalance } from './group-rebalance.ts'
+import { groupRun } from './group-run.ts'
 import { growthRates } from './growth.ts'
 import { idlePartitions } from './idle-partitions.ts'
 import { openMany } from './open.ts'
@@ -32,7 +37,12 @@ export const workloads: readonly Workload[] = [
   readRandom,
   endToEndLatency,
   openMany,
+  groupReaders,
+  groupRun,
+  groupCommits,
+  groupRebalance,
   idlePartitions,
   compression,
+  compaction,
   growthRates,
 ]
