@@ -3,6 +3,7 @@
  * whatever topic, until it fits or nothing may be deleted any more. Internal topics, those that are
  * compacted only, and what a group has not finished are left alone.
  */
+import type { HeldSegment } from '../storage/held-segments.ts'
 import type { PartitionLog } from '../storage/partition-log.ts'
 import type { DeletedSegment, RaiseLogStart } from '../storage/partition-retention.ts'
 import { isInternalTopic } from '../storage/topic-name.ts'
@@ -38,30 +39,34 @@ export class TotalSize {
     this.#options = options
   }
 
-  /** Deletes until the log fits, or nothing may be deleted; stops between two segments when `isOver` says so. */
+  /** Deletes until the log fits, or nothing may be deleted; stops between two partitions when `isOver` says so. */
   async enforce(isOver: () => boolean): Promise<void> {
     const { raise, deleted, failed, setOverLimit } = this.#options
     /** Partitions that gave nothing up although they should have. */
     const stuck = new Set<PartitionLog>()
-    if (this.#isExceeded()) await this.#askGroups(stuck)
-    while (this.#isExceeded() && !isOver()) {
-      const partition = this.#oldest(stuck)
-      if (partition === null) break
-      try {
-        const segments = await partition.retention.giveUpOldest('total size', raise(partition))
-        if (segments.length === 0) stuck.add(partition)
-        else deleted(partition, segments)
-      } catch (error) {
-        stuck.add(partition)
-        failed(partition, error as Error)
+    if (this.#excessBytes() > 0) await this.#askGroups(stuck)
+    while (!isOver()) {
+      const plan = this.#plan(stuck)
+      if (plan.size === 0) break
+      for (const [partition, offset] of plan) {
+        if (isOver()) return
+        try {
+          const { retention } = partition
+          const segments = await retention.giveUpBelow(offset, 'total size', raise(partition))
+          if (segments.length === 0) stuck.add(partition)
+          deleted(partition, segments)
+        } catch (error) {
+          stuck.add(partition)
+          failed(partition, error as Error)
+        }
       }
     }
-    setOverLimit(this.#isExceeded() && this.#oldest(stuck) === null)
+    setOverLimit(this.#excessBytes() > 0 && this.#plan(stuck).size === 0)
   }
 
   /** Whether the limit is exceeded and nothing may be deleted, as things are. */
   get isHopeless(): boolean {
-    return this.#isExceeded() && this.#oldest(new Set()) === null
+    return this.#excessBytes() > 0 && this.#plan(new Set()).size === 0
   }
 
   /** Learns how far the groups are that hold something. */
@@ -80,36 +85,54 @@ export class TotalSize {
     }
   }
 
-  #isExceeded(): boolean {
+  #excessBytes(): number {
     const { maxTotalBytes, topics } = this.#options
-    return maxTotalBytes !== -1 && totalSegmentBytes(topics()) > maxTotalBytes
+    return maxTotalBytes === -1 ? 0 : totalSegmentBytes(topics()) - maxTotalBytes
   }
 
-  /** The partition whose oldest segment is the one to go; null when there is none. */
-  #oldest(stuck: ReadonlySet<PartitionLog>): PartitionLog | null {
-    let oldest: PartitionLog | null = null
-    let oldestMs = Number.POSITIVE_INFINITY
+  /** Up to where each partition is to be given up, so that the log fits or has given all that it may. */
+  #plan(stuck: ReadonlySet<PartitionLog>): ReadonlyMap<PartitionLog, number> {
+    const plan = new Map<PartitionLog, number>()
+    let excessBytes = this.#excessBytes()
+    if (excessBytes <= 0) return plan
+    const deletable = this.#deletable(stuck).sort((a, b) => a.orderMs - b.orderMs)
+    for (const { partition, segment } of deletable) {
+      plan.set(partition, segment.endOffset)
+      excessBytes -= segment.sizeBytes
+      if (excessBytes <= 0) break
+    }
+    return plan
+  }
+
+  /** Every segment that may go, with the time that says when it is its turn: in a partition that never goes back. */
+  #deletable(stuck: ReadonlySet<PartitionLog>): DeletableSegment[] {
+    const found: DeletableSegment[] = []
     for (const topic of this.#options.topics()) {
       if (!topic.config.cleanupPolicy.includes('delete')) continue
       if (isInternalTopic(topic.name) || topic.isAdopted) continue
       for (const partition of topic.partitions) {
-        const lastAppendMs = stuck.has(partition) ? null : this.#deletableMs(topic, partition)
-        if (lastAppendMs === null || lastAppendMs >= oldestMs) continue
-        oldest = partition
-        oldestMs = lastAppendMs
+        if (partition.state === 'failed' || stuck.has(partition)) continue
+        const limitOffset = this.#heldAt(topic, partition)
+        let orderMs = Number.NEGATIVE_INFINITY
+        for (const segment of partition.retention.sealed()) {
+          if (segment.endOffset > limitOffset) break
+          orderMs = Math.max(orderMs, segment.lastAppendMs)
+          found.push({ partition, segment, orderMs })
+        }
       }
     }
-    return oldest
+    return found
   }
 
-  /** When the partition's oldest segment was appended to last; null when it may not be deleted. */
-  #deletableMs(topic: OpenTopic, partition: PartitionLog): number | null {
-    if (partition.state === 'failed') return null
-    const segment = partition.retention.oldest()
-    if (segment === null) return null
-    const groups = topic.config.retainUntilConsumed
-    const positions = this.#options.consumed.known(groups, partition.identity)
-    const isHeld = positions.some(({ offset }) => (offset ?? -1) < segment.endOffset)
-    return isHeld ? null : segment.lastAppendMs
+  /** Everything below may go; above it some group holds it. */
+  #heldAt({ config }: OpenTopic, { identity }: PartitionLog): number {
+    const positions = this.#options.consumed.known(config.retainUntilConsumed, identity)
+    return Math.min(Number.POSITIVE_INFINITY, ...positions.map(({ offset }) => offset ?? -1))
   }
+}
+
+interface DeletableSegment {
+  readonly partition: PartitionLog
+  readonly segment: HeldSegment
+  readonly orderMs: number
 }

@@ -487,6 +487,7 @@ export class PartitionLog
       damage: [...remembered, ...damage],
       hasNewDamage: damage.length > 0,
       logStartOffset: recovered.logStartOffset,
+      isActiveListed: recovered.report === null,
       listener: this.#listener,
     })
     segments.timestampAfterMaxMs = this.#timestampAfterMaxMs

@@ -82,7 +82,10 @@ export class PartitionRetention {
   async sweep(request: RetentionRequest, raise: RaiseLogStart): Promise<readonly DeletedSegment[]> {
     if (this.#host.pipeline.failure !== null) return noneDeleted
     const { hasLeftovers } = this.#host.pipeline.segments
-    if (!hasLeftovers && goingOf(await this.judge(request)).length === 0) return noneDeleted
+    if (!hasLeftovers && goingOf(await this.judge(request)).length === 0) {
+      if (request.limits.retentionMs !== -1) await this.#keepTimes()
+      return noneDeleted
+    }
     return await this.#host.exclusively(async () => {
       const going = goingOf(await this.judge(request))
       const active = going.findIndex(({ segment }) => segment.isActive)
@@ -91,13 +94,27 @@ export class PartitionRetention {
     })
   }
 
-  /** Gives up the oldest segment, whatever the rules say, unless it is the active one. */
-  giveUpOldest(reason: DeletionReason, raise: RaiseLogStart): Promise<readonly DeletedSegment[]> {
+  /** Age goes on over a crash: what is flushed of the active segment is put on record with its times. */
+  async #keepTimes(): Promise<void> {
+    const { pipeline } = this.#host
+    const { writtenOffset, recoveryPoint } = pipeline.offsets
+    if (!pipeline.isIdle || writtenOffset !== recoveryPoint) return
+    await pipeline.segments.listActive()
+  }
+
+  /** Gives up the sealed segments that end at or below `offset`, whatever the rules say. */
+  giveUpBelow(
+    offset: number,
+    reason: DeletionReason,
+    raise: RaiseLogStart,
+  ): Promise<readonly DeletedSegment[]> {
     return this.#host.exclusively(async () => {
-      const oldest = this.oldest()
-      if (oldest === null) return noneDeleted
       const verdict: SegmentVerdict = { goes: reason, keptBecause: null, deletableAt: 0 }
-      return await this.#giveUp([{ segment: oldest, verdict }], raise)
+      const below = this.sealed().filter(segment => segment.endOffset <= offset)
+      return await this.#giveUp(
+        below.map(segment => ({ segment, verdict })),
+        raise,
+      )
     })
   }
 
@@ -123,12 +140,12 @@ export class PartitionRetention {
     })
   }
 
-  /** The segment that would go first; null when that is the active one, or holds what is not flushed. */
-  oldest(): HeldSegment | null {
+  /** The segments that appends do not go to and that are flushed, oldest first. */
+  sealed(): readonly HeldSegment[] {
     const { pipeline, highWatermark } = this.#host
-    const oldest = pipeline.segments.held()[0]
-    const isSealed = oldest !== undefined && !oldest.isActive
-    return isSealed && oldest.endOffset <= highWatermark ? oldest : null
+    return pipeline.segments
+      .held()
+      .filter(({ isActive, endOffset }) => !isActive && endOffset <= highWatermark)
   }
 
   /** What the rules say of each segment. */

@@ -324,7 +324,11 @@ function sealScanned({ found, nowMs }: RepairPlan, scanned: ScannedSegment): Sea
   const isAgreed =
     line?.nextOffset === sealed.nextOffset && line.sizeBytes === sealed.sizeBytes && isWhole
   if (isAgreed) return { ...sealed, facts: line, pendingIndexes: null }
-  const facts = { ...assumedFacts(sealed, nowMs), headersCrc: scanned.headersCrc }
+  const { active } = found.manifest
+  // It was still active when the manifest was written last, and nothing was appended to it since.
+  const isListed = active?.baseOffset === sealed.baseOffset && active.sizeBytes === sealed.sizeBytes
+  const times = isListed ? active : assumedFacts(sealed, nowMs)
+  const facts = { ...times, nextOffset: sealed.nextOffset, headersCrc: scanned.headersCrc }
   return { ...sealed, facts: isWhole ? facts : null }
 }
 
@@ -336,6 +340,7 @@ function activeState(
   const line = found.manifest.active?.baseOffset === baseOffset ? found.manifest.active : null
   // When the times of the appends are not known they count as late as possible: now.
   const firstAppendMs = line !== null && line.firstAppendMs >= 0 ? line.firstAppendMs : nowMs
+  const isAsListed = line?.sizeBytes === sizeBytes && line.lastAppendMs >= 0
   return {
     baseOffset,
     nextOffset,
@@ -345,7 +350,7 @@ function activeState(
     maxTimestamp,
     maxTimestampOffset,
     firstAppendMs: sizeBytes === 0 ? null : firstAppendMs,
-    lastAppendMs: sizeBytes === 0 ? null : nowMs,
+    lastAppendMs: sizeBytes === 0 ? null : isAsListed ? line.lastAppendMs : nowMs,
     headersCrc: sizeBytes === 0 ? 0 : headersCrc,
   }
 }

@@ -72,6 +72,8 @@ export class SegmentSet {
   #isUnsettled = false
   #sealsNext = false
   #isActiveListed = true
+  /** Size of the active segment as the manifest has it; 0 when it has none of it. */
+  #listedBytes = 0
   #isAbandoned = false
   /** The log start as the manifest has it; 0: it need not say so. */
   #start: number
@@ -93,6 +95,8 @@ export class SegmentSet {
       readonly hasNewDamage?: boolean
       /** @default 0 */
       readonly logStartOffset?: number | undefined
+      /** The manifest has a line for all of the active segment. @default false */
+      readonly isActiveListed?: boolean
       readonly listener: SegmentSetListener
     },
   ) {
@@ -102,6 +106,7 @@ export class SegmentSet {
     this.#sealed = [...options.sealed]
     this.#start = options.logStartOffset ?? 0
     this.#removal = new HeadRemoval(environment, dir)
+    if (options.isActiveListed === true) this.#listedBytes = options.active?.sizeBytes ?? 0
     this.#openedMs = environment.time.nowMs()
     this.#active =
       options.active === null ? null : new ActiveSegment(options.active, this.#openedMs)
@@ -418,7 +423,23 @@ export class SegmentSet {
       if (active === null) return
       active.finishTimeIndex()
       await this.#writeIndexFiles(active.baseOffset, active.indexes)
-      await this.writeManifest(active)
+      await this.writeManifest(active.facts())
+    })
+  }
+
+  /**
+   * Puts on record what the active segment holds and when that was appended, all of it being flushed, so
+   * that a crash does not make it young again. Does nothing when that is on record.
+   */
+  async listActive(): Promise<void> {
+    const active = this.#active
+    if (active === null || active.sizeBytes === 0 || this.#isUnsettled) return
+    const facts = active.facts()
+    if (this.#listedBytes === facts.sizeBytes) return
+    await this.inTurn(async () => {
+      if (this.#active !== active || this.#isAbandoned) return
+      const at = { path: join(this.#dir, manifestFileName), operation: 'replace' }
+      await attempt(at, () => this.writeManifest(facts))
     })
   }
 
@@ -629,7 +650,7 @@ export class SegmentSet {
   }
 
   /** Says durably what is known of the segments by now; only ever in turn. */
-  async writeManifest(active: ActiveSegment | null): Promise<void> {
+  async writeManifest(active: SegmentFacts | null): Promise<void> {
     const sealed: SegmentFacts[] = []
     for (const segment of this.#sealed.slice(this.#countBelow(this.#start))) {
       const { facts, pendingIndexes } = segment
@@ -638,9 +659,10 @@ export class SegmentSet {
       if (isKnown) sealed.push(facts)
     }
     this.#isActiveListed = active !== null
+    this.#listedBytes = active?.sizeBytes ?? 0
     const damage = damageLines(this.damage)
     const start = this.#start === 0 ? undefined : this.#start
-    const text = formatManifest({ sealed, active: active?.facts() ?? null, damage, start })
+    const text = formatManifest({ sealed, active, damage, start })
     await replaceFile(this.#environment.files, join(this.#dir, manifestFileName), text)
   }
 

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 
-import { StorageError } from '../../lib/errors.ts'
+import { StorageError, UnknownTopicOrPartitionError } from '../../lib/errors.ts'
 import {
   type CheckpointedPartition,
   Checkpointer,
@@ -490,5 +490,71 @@ describe('Checkpointer.close', () => {
     await idle()
     assert.equal(timers.mock.callCount(), 0)
     assert.equal(linesOf(files), null)
+  })
+})
+
+describe('Checkpointer.raiseLogStart', () => {
+  it('resolves -> the log start is in the file before the partition shows it, its recovery point as well', async () => {
+    const { files, checkpointer, add } = testCheckpointer()
+    const { partition } = add()
+    await checkpointer.raiseLogStart(partition.identity, 7)
+    assert.equal(partition.logStartOffset, 0)
+    assert.deepEqual(linesOf(files, logStarts), { 'orders-0': 7 })
+    assert.deepEqual(linesOf(files), { 'orders-0': 10 })
+    assert.equal(partition.preparations, 1)
+  })
+
+  it('other writes come before the partition shows it -> it stays', async () => {
+    const { files, checkpointer, add } = testCheckpointer()
+    const { partition } = add()
+    await checkpointer.raiseLogStart(partition.identity, 7)
+    partition.reach(20)
+    await checkpointer.write()
+    assert.deepEqual(linesOf(files, logStarts), { 'orders-0': 7 })
+    assert.deepEqual(linesOf(files), { 'orders-0': 20 })
+  })
+
+  it('many partitions at once -> one write for all of them', async () => {
+    const { checkpointer, add, replaced } = testCheckpointer()
+    const partitions = [0, 1, 2, 3].map(id => add(id).partition)
+    await Promise.all(partitions.map(({ identity }) => checkpointer.raiseLogStart(identity, 5)))
+    assert.equal(replaced.filter(name => name === logStarts).length, 1)
+  })
+
+  it('another partition cannot be prepared -> this one is not kept waiting by it', async () => {
+    const { files, checkpointer, add } = testCheckpointer()
+    const [sick, well] = [add(0).partition, add(1).partition]
+    sick.reach(20)
+    sick.prepare = () => Promise.reject(diskError())
+    await checkpointer.raiseLogStart(well.identity, 5)
+    assert.deepEqual(linesOf(files, logStarts), { 'orders-1': 5 })
+    await assert.rejects(checkpointer.raiseLogStart(sick.identity, 5), StorageError)
+  })
+
+  it('the file cannot be replaced -> StorageError, and the next write says what the partition shows', async () => {
+    const { files, checkpointer, add } = testCheckpointer()
+    const { partition } = add()
+    partition.logStartOffset = 2
+    await checkpointer.write()
+    const { rename } = files
+    files.rename = (from, to) => {
+      if (to.endsWith(logStarts)) throw diskError()
+      rename(from, to)
+    }
+    await assert.rejects(checkpointer.raiseLogStart(partition.identity, 7), StorageError)
+    files.rename = rename
+    partition.reach(20)
+    await checkpointer.write()
+    assert.deepEqual(linesOf(files, logStarts), { 'orders-0': 2 })
+  })
+
+  it('the partition is gone -> UnknownTopicOrPartitionError', async () => {
+    const { checkpointer, add } = testCheckpointer()
+    const { partition } = add()
+    checkpointer.remove(partition.identity)
+    await assert.rejects(
+      checkpointer.raiseLogStart(partition.identity, 7),
+      UnknownTopicOrPartitionError,
+    )
   })
 })

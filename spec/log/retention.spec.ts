@@ -5,69 +5,16 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 
-import type { LogEvent } from '../../lib/events.ts'
-import { memoryFiles } from '../../lib/files/memory-files.ts'
-import { openLog } from '../../lib/open.ts'
-import { type ManualClock, manualClock } from '../../lib/testing/manual-clock.ts'
-import type { Log, OpenOptions, Topic, TopicOptions } from '../../lib/types.ts'
-
-const dir = '/log'
-const minute = 60_000
-
-interface Scene {
-  readonly log: Log
-  readonly topic: Topic
-  readonly clock: ManualClock
-  readonly files: ReturnType<typeof memoryFiles>
-  readonly events: LogEvent[]
-  /** Closes the log and opens it again on the same files and the same clock. */
-  again(options?: OpenOptions): Promise<Scene>
-}
-
-/** A log whose topic has one segment for every record but the smallest. */
-async function open(
-  topicOptions: TopicOptions = {},
-  options: OpenOptions = {},
-  from: Partial<Scene> = {},
-): Promise<Scene> {
-  const files = from.files ?? memoryFiles()
-  const clock = from.clock ?? manualClock(1_700_000_000_000)
-  const events: LogEvent[] = []
-  const onEvent = (event: LogEvent): void => void events.push(event)
-  const log = await openLog(dir, { files, clock, onEvent, ...options })
-  const topic = await log.topic('orders', { segmentBytes: 1024, ...topicOptions })
-  const again = async (more: OpenOptions = options): Promise<Scene> => {
-    await log.close()
-    return await open({}, more, { files, clock })
-  }
-  return { log, topic, clock, files, events, again }
-}
-
-/** Appends records that take a segment each. */
-async function fill(topic: Topic, count: number): Promise<void> {
-  for (let index = 0; index < count; index++) {
-    await topic.partition(0).append({ value: Buffer.alloc(900, 'v') })
-  }
-}
-
-function bases({ files }: Scene, topic = 'orders'): number[] {
-  return files
-    .list(`${dir}/${topic}-0`)
-    .filter(({ name }) => name.endsWith('.log'))
-    .map(({ name }) => Number.parseInt(name, 10))
-    .sort((a, b) => a - b)
-}
-
-async function offsets(topic: Topic): Promise<number[]> {
-  const found: number[] = []
-  for await (const { offset } of topic.records()) found.push(offset)
-  return found
-}
-
-const deletions = ({ events }: Scene): unknown[] =>
-  events.flatMap(event =>
-    event.type === 'segmentDeleted' ? [[event.baseOffset, event.nextOffset, event.reason]] : [],
-  )
+import {
+  bases,
+  copyOf,
+  deletions,
+  dir,
+  fill,
+  minute,
+  offsets,
+  open,
+} from '../support/retention-scene.ts'
 
 describe('a sweep', () => {
   it('no retention is set -> nothing is deleted, however old', async () => {
@@ -266,5 +213,34 @@ describe('time and retention', () => {
     }
     await scene.log.sweep()
     assert.deepEqual((await offsets(scene.topic))[0], 4)
+  })
+
+  it('killed over and over -> what was appended to before a sweep goes on getting older', async () => {
+    let scene = await open({ retentionMs: 60 * minute })
+    await fill(scene.topic, 2)
+    for (let life = 0; life < 4; life++) {
+      await scene.log.sweep()
+      scene.clock.advance(20 * minute)
+      scene = await open({}, {}, { files: copyOf(scene.files), clock: scene.clock })
+      assert.equal(scene.log.recovery.clean, false)
+    }
+    await scene.log.sweep()
+    assert.deepEqual(await offsets(scene.topic), [])
+  })
+
+  it('killed after an append that no sweep has seen -> its age counts from the opening', async () => {
+    const scene = await open({ retentionMs: 60 * minute, segmentBytes: 1 << 20 })
+    await fill(scene.topic, 1)
+    await scene.log.sweep()
+    scene.clock.advance(50 * minute)
+    await fill(scene.topic, 1)
+    scene.clock.advance(50 * minute)
+    const after = await open({}, {}, { files: copyOf(scene.files), clock: scene.clock })
+    after.clock.advance(50 * minute)
+    await after.log.sweep()
+    assert.deepEqual(await offsets(after.topic), [0, 1])
+    after.clock.advance(11 * minute)
+    await after.log.sweep()
+    assert.deepEqual(await offsets(after.topic), [])
   })
 })

@@ -45,6 +45,13 @@ const catalog: Catalog = {
 const path = 'log/topics.catalog'
 
 describe('formatCatalog and parseCatalog', () => {
+  it('a topic that was found without a line → a line of its own kind, and found again', () => {
+    const topic = { name: 'found', id: oldId, partitions: 2, config: {}, isAdopted: true }
+    const given: Catalog = { topics: new Map([['found', topic]]), deleting: new Map() }
+    assert.match(formatCatalog(given), /^adopted found \S+ 2 \{\}$/m)
+    assert.deepEqual(parseCatalog(formatCatalog(given), path), given)
+  })
+
   it('lists and words with quotes, braces, spaces and lone surrogates → as they were', () => {
     const config = {
       retentionMs: 5,

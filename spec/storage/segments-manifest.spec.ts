@@ -49,6 +49,11 @@ describe('formatManifest', () => {
     assert.equal(formatManifest(example), `${title}${sealedLine}${activeLine}crc32 595305d9\n`)
   })
 
+  it('a log start → a line before the others', () => {
+    const text = formatManifest({ sealed: [], active: null, start: 4711 })
+    assert.ok(text.startsWith(`${title}start 4711\ncrc32 `))
+  })
+
   for (const [what, facts] of [
     ['a fraction', { ...first, sizeBytes: 0.5 }],
     ['an end below the base', { ...second, nextOffset: 1199 }],
@@ -72,6 +77,8 @@ describe('parseManifest', () => {
     ['sealed and active segments', example],
     ['a segment missing in between', { sealed: [first, unused], active: null }],
     ['a segment without an append', { sealed: [first, second], active: unused }],
+    ['a log start', { sealed: [second], active: null, start: 1203 }],
+    ['a log start alone', { sealed: [], active: null, start: 0 }],
     ['a clock that went back', { sealed: [{ ...first, lastAppendMs: 5 }], active: null }],
   ] as const) {
     it(`${what} → what was written`, () => {
