@@ -22,6 +22,9 @@ import { readInt64, writeInt64 } from './int64.ts'
 import { RecordWalk } from './record-walk.ts'
 import { varlongSize, writeVarint, writeVarlong } from './varint.ts'
 
+/** Gives a buffer of at least that size to write a batch into; it may be the same one each time. */
+export type Allocate = (sizeBytes: number) => Buffer
+
 /** Judges a record, which the walk has just passed: true keeps it. */
 export type KeepRecord = (record: RecordWalk) => boolean
 
@@ -92,10 +95,10 @@ export class BatchFilter {
     this.keptCount++
   }
 
-  /** The batch with what was kept, at least one record, and not compressed. */
-  encode(): Buffer {
+  /** The batch with what was kept, at least one record, and not compressed, at the start of a buffer. */
+  encode(allocate: Allocate): Buffer {
     const sizeBytes = batchHeaderBytes + this.#keptBytes()
-    const target = this.#begin(sizeBytes)
+    const target = this.#begin(allocate(sizeBytes))
     let position = batchHeaderBytes
     for (let at = 0; at < this.#kept.length; at += 2) {
       position += this.#walk.bytes.copy(target, position, this.#kept[at], this.#kept[at + 1])
@@ -104,9 +107,13 @@ export class BatchFilter {
   }
 
   /** As `encode`, with a delete horizon. Generates once per `count` records, to let others have their turn. */
-  *encodeWithHorizon(horizonMs: number, count: number): Generator<void, Buffer, void> {
+  *encodeWithHorizon(
+    horizonMs: number,
+    how: { readonly count: number; readonly allocate: Allocate },
+  ): Generator<void, Buffer, void> {
     // At worst every delta takes ten bytes, and the length of its record five.
-    const target = this.#begin(batchHeaderBytes + this.#keptBytes() + 14 * this.keptCount)
+    const boundBytes = batchHeaderBytes + this.#keptBytes() + 14 * this.keptCount
+    const target = this.#begin(how.allocate(boundBytes))
     const walk = new RecordWalk(this.#walk.bytes, 0)
     let position = batchHeaderBytes
     let sinceBreak = 0
@@ -117,7 +124,7 @@ export class BatchFilter {
         ok(run.next(end))
         const timestampDelta = this.#baseTimestamp + run.timestampDelta - horizonMs
         position = copyRecord(run, { target, position, timestampDelta })
-        if (++sinceBreak < count) continue
+        if (++sinceBreak < how.count) continue
         sinceBreak = 0
         yield
       }
@@ -136,9 +143,8 @@ export class BatchFilter {
     return sizeBytes
   }
 
-  #begin(sizeBytes: number): Buffer {
+  #begin(target: Buffer): Buffer {
     ok(this.#remaining === 0 && this.keptCount > 0)
-    const target = Buffer.allocUnsafeSlow(sizeBytes)
     this.#batch.copy(target, 0, this.#position, this.#position + batchHeaderBytes)
     const attributes = attributesAt(target, 0) & ~batchAttribute.codecMask
     target.writeInt16BE(attributes, batchField.attributes)

@@ -1,5 +1,10 @@
 /** The second half of a pass: segments written anew as one, without what the mapped keys supersede. */
-import { BatchFilter, emptiedBatch, hasDeleteHorizon } from '../record/batch-filter.ts'
+import {
+  type Allocate,
+  BatchFilter,
+  emptiedBatch,
+  hasDeleteHorizon,
+} from '../record/batch-filter.ts'
 import {
   attributesAt,
   baseOffsetAt,
@@ -108,6 +113,9 @@ class Rewrite {
   readonly #rules: RewriteRules
   readonly #into: CompactedSegment
   readonly #keeps: (record: RecordWalk) => boolean
+  readonly #allocate: Allocate
+  /** One for all batches: a new one for each makes the collector stop everything for 50 ms now and then. */
+  #scratch = Buffer.alloc(0)
   /** Of the batch that is being judged. */
   #baseOffset = 0
   #dropsTombstones = false
@@ -120,6 +128,10 @@ class Rewrite {
     this.#rules = rules
     this.#into = into
     this.#keeps = record => this.#isKept(record)
+    this.#allocate = sizeBytes => {
+      if (this.#scratch.length < sizeBytes) this.#scratch = Buffer.allocUnsafeSlow(2 * sizeBytes)
+      return this.#scratch
+    }
   }
 
   visit(buffer: Buffer, position: number): Verdict | Promise<Verdict> {
@@ -197,7 +209,7 @@ class Rewrite {
     if (filter.droppedCount === 0 && !needsHorizon) return this.#add(buffer, position)
     this.isSame = false
     const type = compressionTypeOf(attributesAt(buffer, position))
-    if (type === 'none' && !needsHorizon) return this.#add(filter.encode())
+    if (type === 'none' && !needsHorizon) return this.#add(filter.encode(this.#allocate))
     return this.#encode(filter, { needsHorizon, type })
   }
 
@@ -208,14 +220,16 @@ class Rewrite {
     let batch: Buffer
     if (how.needsHorizon) {
       const { nowMs, deleteRetentionMs } = this.#rules
-      const encoding = filter.encodeWithHorizon(nowMs + deleteRetentionMs, sliceRecords)
+      const horizonMs = nowMs + deleteRetentionMs
+      const how = { count: sliceRecords, allocate: this.#allocate }
+      const encoding = filter.encodeWithHorizon(horizonMs, how)
       let step = encoding.next()
       for (; step.done !== true; step = encoding.next()) {
         if (this.#work.pace.worked(sliceRecords, 0)) await this.#work.pace.breathe()
       }
       batch = step.value
     } else {
-      batch = filter.encode()
+      batch = filter.encode(this.#allocate)
     }
     if (how.type !== 'none') batch = await compressBatch(batch, how.type)
     return await this.#add(batch)
