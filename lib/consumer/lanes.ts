@@ -11,8 +11,11 @@ export interface LaneJob {
 
 /** Jobs by lane. Adding and ending take constant time. */
 export class Lanes<T extends LaneJob> {
-  /** What waits behind the job at work, by lane; a lane without a job is not there. */
-  readonly #waiting = new Map<string, T[]>()
+  /**
+   * What waits behind the job at work, by lane; a lane without a job is not there. Null as long as nothing
+   * has waited, as it is for nearly every record.
+   */
+  readonly #waiting = new Map<string, T[] | null>()
 
   /** Jobs that have been added and not ended. */
   #count = 0
@@ -27,10 +30,11 @@ export class Lanes<T extends LaneJob> {
     if (job.lane === null) return true
     const waiting = this.#waiting.get(job.lane)
     if (waiting === undefined) {
-      this.#waiting.set(job.lane, [])
+      this.#waiting.set(job.lane, null)
       return true
     }
-    waiting.push(job)
+    if (waiting === null) this.#waiting.set(job.lane, [job])
+    else waiting.push(job)
     return false
   }
 

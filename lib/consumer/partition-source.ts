@@ -16,6 +16,8 @@ const longestMs = 2 ** 31 - 1
 export class PartitionSource {
   readonly #clock: Clock
   readonly #partitions = new Map<string, AssignedPartition>()
+  /** The same: asked for every record, and without a key to be made. */
+  readonly #held = new Set<AssignedPartition>()
   #queue: AssignedPartition[] = []
   readonly #queued = new Set<AssignedPartition>()
   /** Those that have nothing; `wait` makes the log tell when they have. */
@@ -41,12 +43,16 @@ export class PartitionSource {
 
   /** Takes a partition in; it gets its turn when it is put into the queue. */
   add(partition: AssignedPartition): void {
-    this.#partitions.set(keyOf(partition), partition)
+    const key = keyOf(partition)
+    const before = this.#partitions.get(key)
+    if (before !== undefined) this.#held.delete(before)
+    this.#partitions.set(key, partition)
+    this.#held.add(partition)
   }
 
   /** Forgets a partition. */
   remove(partition: AssignedPartition): void {
-    if (this.find(partition) === partition) this.#partitions.delete(keyOf(partition))
+    if (this.#held.delete(partition)) this.#partitions.delete(keyOf(partition))
     this.#idle.delete(partition)
     this.#watched.get(partition)?.abort()
     this.#watched.delete(partition)
@@ -54,7 +60,7 @@ export class PartitionSource {
 
   /** Gives a partition its turn behind all others; `isNext` before all others. Wakes who waits. */
   enqueue(partition: AssignedPartition, isNext: boolean = false): void {
-    if (this.find(partition) !== partition) return
+    if (!this.#held.has(partition)) return
     if (!this.#queued.has(partition)) {
       this.#queued.add(partition)
       this.#idle.delete(partition)
@@ -68,7 +74,7 @@ export class PartitionSource {
   next(): AssignedPartition | null {
     for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
       this.#queued.delete(next)
-      if (this.find(next) !== next) continue
+      if (!this.#held.has(next)) continue
       if (next.isReady) return next
       this.#idle.add(next)
     }
