@@ -157,20 +157,24 @@ describe('a log on a disk with a limit', () => {
     await log.close()
   })
 
-  it('full while it is open → internal topics are appended to with the space of the ballast, in order', async () => {
+  it('full while it is open → offsets are committed with the space of the ballast, and survive', async () => {
     const files = smallDisk()
     const log = await openLog('/log', { files })
-    const offsets = await log.createTopic('__positions')
-    await offsets.append({ key: 'k', value: '0' })
+    const orders = await log.createTopic('orders')
+    await orders.append([{ value: 'a' }, { value: 'b' }])
+    const offsetOf = async (of: Log): Promise<number | undefined> =>
+      (await of.group('billing').describe()).offsets[0]?.offset ?? undefined
+    await log.group('billing').resetOffsets({ to: 'earliest', topics: ['orders'] })
+    assert.equal(await offsetOf(log), 0)
     await takeAll(files)
-    const commits = [1, 2, 3].map(n => offsets.append({ key: 'k', value: String(n) }))
-    const results = await Promise.all(commits)
-    assert.deepEqual(
-      results.map(({ baseOffset }) => baseOffset),
-      [1, 2, 3],
-    )
-    assert.deepEqual(await valuesOf(log, '__positions'), ['0', '1', '2', '3'])
+    await assert.rejects(orders.append({ value: 'x' }), { code: 'DISK_FULL' })
+    await log.group('billing').resetOffsets({ to: 'latest', topics: ['orders'] })
+    assert.equal(await offsetOf(log), 2)
     await log.close()
+    await giveAllBack(files)
+    const again = await openLog('/log', { files })
+    assert.equal(await offsetOf(again), 2)
+    await again.close()
   })
 
   it('full while it is open → closes cleanly with the space of the ballast', async () => {
