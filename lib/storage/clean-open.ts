@@ -47,6 +47,7 @@ export async function openClean(partition: FoundPartition): Promise<RecoveredPar
     leaderEpoch: Math.max(epochs.latest, 0),
     epochIsSaved: epochs.latest >= 0,
     sealed: run.segments,
+    isListed: run.isListed,
     active,
     producers,
     lastAppendMs: lastAppendMs(manifest),

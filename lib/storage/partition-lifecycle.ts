@@ -147,8 +147,7 @@ export class PartitionLifecycle {
     await pipeline.stop()
     this.#waiters.wakeAll()
     // A partition that was clean and stayed as it was has everything on disk already.
-    const isFinished =
-      this.#cleanEnd === this.#host.logEndOffset && pipeline.segments.isActiveListed
+    const isFinished = this.#cleanEnd === this.#host.logEndOffset && pipeline.segments.isListed
     if (isSound && !isFinished) {
       try {
         await this.#environment.room.insist(async () => {

@@ -487,7 +487,7 @@ export class PartitionLog
       damage: [...remembered, ...damage],
       hasNewDamage: damage.length > 0,
       logStartOffset: recovered.logStartOffset,
-      isActiveListed: recovered.report === null,
+      isListed: recovered.isListed,
       listener: this.#listener,
     })
     segments.timestampAfterMaxMs = this.#timestampAfterMaxMs

@@ -274,6 +274,7 @@ async function settle(plan: RepairPlan, findings: Findings): Promise<RecoveredPa
     leaderEpoch,
     epochIsSaved,
     sealed: [...unscanned, ...sealed],
+    isListed: isNothing,
     active: active === undefined ? null : activeState(plan, active),
     producers: plan.producers.finish(logEndOffset),
     lastAppendMs: lastAppendMs(found.manifest),

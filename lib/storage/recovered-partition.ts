@@ -34,6 +34,8 @@ export interface RecoveredPartition {
   /** False: (leaderEpoch, logEndOffset) must be recorded durably before the first append. */
   readonly epochIsSaved: boolean
   readonly sealed: readonly SealedSegment[]
+  /** The manifest says of all segments, the active one included, what is said of them here. */
+  readonly isListed: boolean
   /** Null: the first append creates a segment at `logEndOffset`. */
   readonly active: ActiveSegmentState | null
   readonly producers: ProducerState

@@ -27,6 +27,8 @@ export interface SealedPlan {
 export interface SealedRun {
   readonly segments: readonly SealedSegment[]
   readonly damage: readonly Damage[]
+  /** The manifest has a line for each, which holds. */
+  readonly isListed: boolean
 }
 
 /** Lists the run. Damage is found where a segment, or a part of its file, is missing. */
@@ -35,11 +37,13 @@ export async function listSealed(plan: SealedPlan): Promise<SealedRun> {
   const segments: SealedSegment[] = []
   const damage: Damage[] = []
   let reached = plan.logStartOffset
+  let isListed = true
   for (const [index, baseOffset] of plan.bases.entries()) {
     noteMissing(damage, plan, { from: reached, to: baseOffset })
     const nextBase = plan.bases[index + 1] ?? plan.endOffset
     const line = facts.get(baseOffset) ?? null
     const found = judge(plan, { baseOffset, nextBase, line })
+    isListed &&= line !== null && found !== null
     if (found === null) {
       const inspected = await inspect(plan, { baseOffset, nextBase })
       segments.push(inspected.segment)
@@ -51,7 +55,7 @@ export async function listSealed(plan: SealedPlan): Promise<SealedRun> {
     }
   }
   noteMissing(damage, plan, { from: reached, to: plan.endOffset })
-  return { segments, damage }
+  return { segments, damage, isListed }
 }
 
 function noteMissing(

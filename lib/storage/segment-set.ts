@@ -71,7 +71,8 @@ export class SegmentSet {
   #replaced: readonly SealedSegment[] = []
   #isUnsettled = false
   #sealsNext = false
-  #isActiveListed = true
+  /** The manifest says of every segment what is known of it, as far as that is finished. */
+  #isListed: boolean
   /** Size of the active segment as the manifest has it; 0 when it has none of it. */
   #listedBytes = 0
   #isAbandoned = false
@@ -95,8 +96,8 @@ export class SegmentSet {
       readonly hasNewDamage?: boolean
       /** @default 0 */
       readonly logStartOffset?: number | undefined
-      /** The manifest has a line for all of the active segment. @default false */
-      readonly isActiveListed?: boolean
+      /** The manifest says what is known of every segment. @default false */
+      readonly isListed?: boolean
       readonly listener: SegmentSetListener
     },
   ) {
@@ -106,7 +107,8 @@ export class SegmentSet {
     this.#sealed = [...options.sealed]
     this.#start = options.logStartOffset ?? 0
     this.#removal = new HeadRemoval(environment, dir)
-    if (options.isActiveListed === true) this.#listedBytes = options.active?.sizeBytes ?? 0
+    this.#isListed = options.isListed === true
+    if (this.#isListed) this.#listedBytes = options.active?.sizeBytes ?? 0
     this.#openedMs = environment.time.nowMs()
     this.#active =
       options.active === null ? null : new ActiveSegment(options.active, this.#openedMs)
@@ -429,13 +431,14 @@ export class SegmentSet {
 
   /**
    * Puts on record what the active segment holds and when that was appended, all of it being flushed, so
-   * that a crash does not make it young again. Does nothing when that is on record.
+   * that a crash does not make it young again, and with it what was assumed of other segments when they
+   * were opened. Does nothing when that is on record.
    */
   async listActive(): Promise<void> {
     const active = this.#active
-    if (active === null || active.sizeBytes === 0 || this.#isUnsettled) return
+    if (active === null || this.#isUnsettled) return
     const facts = active.facts()
-    if (this.#listedBytes === facts.sizeBytes) return
+    if (this.#isListed && this.#listedBytes === facts.sizeBytes) return
     await this.inTurn(async () => {
       if (this.#active !== active || this.#isAbandoned) return
       const at = { path: join(this.#dir, manifestFileName), operation: 'replace' }
@@ -443,9 +446,9 @@ export class SegmentSet {
     })
   }
 
-  /** Whether the manifest, as far as it spoke of the active segment when this was made, still does. */
-  get isActiveListed(): boolean {
-    return this.#isActiveListed
+  /** Whether the manifest said what is known of every segment when it was last written, or when this was made. */
+  get isListed(): boolean {
+    return this.#isListed
   }
 
   /** Resolves when nothing happens in the background any more. */
@@ -658,7 +661,7 @@ export class SegmentSet {
       const isKnown = facts !== null && pendingIndexes === null && !this.#replaced.includes(segment)
       if (isKnown) sealed.push(facts)
     }
-    this.#isActiveListed = active !== null
+    this.#isListed = active !== null
     this.#listedBytes = active?.sizeBytes ?? 0
     const damage = damageLines(this.damage)
     const start = this.#start === 0 ? undefined : this.#start

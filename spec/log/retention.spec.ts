@@ -215,6 +215,25 @@ describe('time and retention', () => {
     assert.deepEqual((await offsets(scene.topic))[0], 4)
   })
 
+  it('opened again and again without a manifest, and left as it is -> the time since the first opening counts', async () => {
+    for (const ending of ['close', 'kill'] as const) {
+      let scene = await open({ retentionMs: 60 * minute })
+      await fill(scene.topic, 3)
+      scene.clock.advance(61 * minute)
+      await scene.log.close()
+      await scene.files.remove(`${dir}/orders-0/segments.manifest`)
+      scene = await open({}, {}, scene)
+      for (let day = 0; day < 4; day++) {
+        await scene.log.sweep()
+        scene.clock.advance(20 * minute)
+        if (ending === 'close') scene = await scene.again()
+        else scene = await open({}, {}, { files: copyOf(scene.files), clock: scene.clock })
+      }
+      await scene.log.sweep()
+      assert.deepEqual(await offsets(scene.topic), [], ending)
+    }
+  })
+
   it('killed over and over -> what was appended to before a sweep goes on getting older', async () => {
     let scene = await open({ retentionMs: 60 * minute })
     await fill(scene.topic, 2)
