@@ -18,6 +18,8 @@ export interface RetentionWorld extends SimGround {
   /** Engine time when the last process ended. */
   engineMs: number
   nextRecord: number
+  /** The log may not know any more when its segments were appended to. */
+  isForgetful: boolean
 }
 
 /** A world with an empty disk. */
@@ -25,7 +27,7 @@ export function makeRetentionWorld(files: SimGround['files']): RetentionWorld {
   const wallMs = Date.UTC(2024, 0, 1)
   const topics = new RetainedTopicsModel()
   const ground = { files, isPowerCut: false, steps: [], violations: [], wallMs }
-  return { ...ground, topics, engineMs: wallMs, nextRecord: 0 }
+  return { ...ground, topics, engineMs: wallMs, nextRecord: 0, isForgetful: false }
 }
 
 /** Everything of a partition at one moment. */
@@ -73,6 +75,8 @@ export class RetentionProcess {
       if (!this.isAlive) return
       this.life.step(`  event ${JSON.stringify(event).slice(0, 200)}`)
       if (event.type === 'partitionsAdded') this.#widened(event.topic)
+      // What a segment was known for was perhaps not written down.
+      if (event.type === 'backgroundFailed') this.world.isForgetful = true
       if (event.type !== 'corruption') return
       this.world.violations.push(new Error(`damage that nobody did: ${event.path}`))
     }
@@ -188,11 +192,12 @@ export class RetentionProcess {
   sweep({ isChecked }: { readonly isChecked: boolean }): Promise<boolean> {
     const { log } = this
     if (log === null) return Promise.resolve(false)
-    const isAlone = isChecked && this.isQuiet
+    const isAlone = isChecked && this.isQuiet && this.#isFlushed
     const changes = this.#changes + 1
+    const nowMs = this.life.engineMs
     return this.#track('sweep', log.sweep(), report => {
       const isUndisturbed = isAlone && changes === this.#changes
-      if (isUndisturbed && report.failures.length === 0) this.#assertSwept()
+      if (isUndisturbed && report.failures.length === 0) this.#assertSwept(nowMs)
     })
   }
 
@@ -335,6 +340,7 @@ export class RetentionProcess {
     }
     world.topics.areAll(names)
     world.isPowerCut = false
+    world.isForgetful = false
     world.engineMs = life.engineMs
   }
 
@@ -352,7 +358,8 @@ export class RetentionProcess {
     const { logEndOffset: endOffset, highWatermark } = partition
     assert.equal(highWatermark, endOffset, 'all that was recovered can be read')
     const nowMs = this.life.engineMs
-    const isUnclean = this.log?.recovery.clean !== true || partition.state !== 'ok'
+    const isClean = this.log?.recovery.clean === true && partition.state === 'ok'
+    const isUnclean = !isClean || this.world.isForgetful
     of.reopened(records, { rules: model, nowMs, endOffset, isPowerCut, isUnclean })
   }
 
@@ -364,8 +371,12 @@ export class RetentionProcess {
     model.widen(topic.partitions.length)
   }
 
-  #assertSwept(): void {
-    const nowMs = this.life.engineMs
+  get #isFlushed(): boolean {
+    const partitions = [...this.#handles.values()].flatMap(topic => topic.partitions)
+    return partitions.every(({ highWatermark, logEndOffset }) => highWatermark === logEndOffset)
+  }
+
+  #assertSwept(nowMs: number): void {
     for (const [name, topic] of this.#handles) {
       const model = this.world.topics.topics.get(name)
       const rules = model?.rules
@@ -373,8 +384,8 @@ export class RetentionProcess {
       if (!rules.cleanupPolicy.includes('delete')) continue
       for (const partition of topic.partitions) {
         const of = model.partitions[partition.id]
-        const { state, highWatermark, logEndOffset } = partition
-        if (of === undefined || state !== 'ok' || highWatermark < logEndOffset) continue
+        const { state, logEndOffset } = partition
+        if (of === undefined || state !== 'ok') continue
         const dir = `${simDir}/${name}-${partition.id}`
         const segments = segmentsOnDisk(this.world.files, dir, logEndOffset)
         assertSwept(of, { dir, segments, rules, nowMs })
