@@ -61,13 +61,18 @@ export type DeletionReason = 'log start' | 'consumed' | 'size' | 'records' | 'ti
 
 /**
  * Why a segment is kept. `within …` names the limit that it has not reached, where several are set the
- * one that tells when. `behind a kept segment`: an older one is kept, and a log has no holes.
+ * one that tells when. `behind a kept segment`: an older one is kept, and a log has no holes. Where nothing
+ * is deleted but by compaction: `active` is what is not compacted yet by its nature, `compaction pending`
+ * what the next pass looks at, `damaged` what none will.
  */
 export type KeptBecause =
   | 'empty'
   | 'not flushed'
   | 'no retention set'
   | 'compacted, not deleted'
+  | 'compaction pending'
+  | 'active'
+  | 'damaged'
   | 'within time'
   | 'within size'
   | 'within records'

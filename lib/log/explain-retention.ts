@@ -3,13 +3,20 @@ import type { HeldSegment } from '../storage/held-segments.ts'
 import type { PartitionLog } from '../storage/partition-log.ts'
 import type { RetentionRequest } from '../storage/partition-retention.ts'
 import type { SegmentVerdict } from '../storage/retention-rules.ts'
-import type { PartitionRetentionReport, RetentionReport, SegmentRetention } from '../types.ts'
+import type {
+  KeptBecause,
+  PartitionRetentionReport,
+  RetentionReport,
+  SegmentRetention,
+} from '../types.ts'
 
 /** A topic whose retention is explained. */
 export interface ExplainedTopic {
   readonly name: string
   readonly partitions: readonly PartitionLog[]
   retentionRequest(partition: PartitionLog): Promise<RetentionRequest>
+  /** First offset that no compaction has looked at. */
+  firstDirtyOffset(partition: PartitionLog): number
 }
 
 /** Explains every partition of the topic. */
@@ -17,7 +24,7 @@ export async function explainTopic(topic: ExplainedTopic): Promise<RetentionRepo
   const partitions: PartitionRetentionReport[] = []
   let sizeBytes = 0
   for (const partition of topic.partitions) {
-    const report = await explainPartition(partition, await topic.retentionRequest(partition))
+    const report = await explainPartition(partition, topic)
     partitions.push(report)
     sizeBytes += report.sizeBytes
   }
@@ -26,13 +33,15 @@ export async function explainTopic(topic: ExplainedTopic): Promise<RetentionRepo
 
 async function explainPartition(
   partition: PartitionLog,
-  request: RetentionRequest,
+  topic: ExplainedTopic,
 ): Promise<PartitionRetentionReport> {
+  const request = await topic.retentionRequest(partition)
+  const firstDirtyOffset = topic.firstDirtyOffset(partition)
   const segments: SegmentRetention[] = []
   let sizeBytes = 0
   for (const { segment, verdict } of await partition.retention.judge(request)) {
     const maxTimestamp = await partition.retention.newestTimestamp(segment)
-    segments.push(explained(partition, segment, { verdict, maxTimestamp }))
+    segments.push(explained(partition, segment, { verdict, maxTimestamp, firstDirtyOffset }))
     sizeBytes += segment.sizeBytes
   }
   const { logStartOffset, highWatermark } = partition
@@ -43,12 +52,18 @@ async function explainPartition(
 function explained(
   partition: PartitionLog,
   segment: HeldSegment,
-  found: { readonly verdict: SegmentVerdict; readonly maxTimestamp: number },
+  found: {
+    readonly verdict: SegmentVerdict
+    readonly maxTimestamp: number
+    readonly firstDirtyOffset: number
+  },
 ): SegmentRetention {
   const { baseOffset, nextOffset, endOffset, sizeBytes, isActive } = segment
   const { verdict, maxTimestamp } = found
   const isHit = (damage: { readonly from: number; readonly to: number }): boolean =>
     damage.from < endOffset && damage.to > baseOffset
+  const isDamaged = partition.damage.some(isHit)
+  const isDirty = endOffset > found.firstDirtyOffset
   return {
     baseOffset,
     nextOffset,
@@ -58,9 +73,23 @@ function explained(
     lastAppendMs: segment.lastAppendMs,
     maxTimestamp: maxTimestamp < 0 ? null : maxTimestamp,
     isActive,
-    isDamaged: partition.damage.some(isHit),
-    keptBecause: verdict.keptBecause,
+    isDamaged,
+    keptBecause:
+      verdict.keptBecause === 'compacted, not deleted'
+        ? whereCompacted({ isActive, isDamaged, isDirty })
+        : verdict.keptBecause,
     goesBecause: verdict.goes,
     deletableAt: verdict.deletableAt,
   }
+}
+
+/** How a segment stands that only compaction makes smaller. */
+function whereCompacted(segment: {
+  readonly isActive: boolean
+  readonly isDamaged: boolean
+  readonly isDirty: boolean
+}): KeptBecause {
+  if (segment.isActive) return 'active'
+  if (segment.isDamaged) return 'damaged'
+  return segment.isDirty ? 'compaction pending' : 'compacted, not deleted'
 }

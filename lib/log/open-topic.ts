@@ -137,6 +137,10 @@ export class OpenTopic implements TopicState {
     return await explainTopic(this)
   }
 
+  firstDirtyOffset({ identity }: PartitionLog): number {
+    return this.#services.compactor.cleaned.firstDirtyOffset(identity)
+  }
+
   /** What a partition's retention goes by now. */
   async retentionRequest({ identity }: PartitionLog): Promise<RetentionRequest> {
     const limits = this.isAdopted ? keepingAll : this.config

@@ -83,9 +83,18 @@ describe('topic.explainRetention', () => {
     assert.deepEqual(await reasons(scene), ['goes by records', 'within records'])
     await scene.topic.configure({ retentionRecords: null })
     assert.deepEqual(await reasons(scene), ['no retention set', 'no retention set'])
-    await scene.topic.configure({ cleanupPolicy: 'compact' })
-    const compacted = 'compacted, not deleted'
-    assert.deepEqual(await reasons(scene), [compacted, compacted])
+  })
+
+  it('only compacted -> says which segments the next pass looks at', async () => {
+    const scene = await open({ cleanupPolicy: 'compact' })
+    const value = 'x'.repeat(400)
+    for (const key of ['a', 'b', 'c', 'd', 'e', 'f']) await scene.topic.append({ key, value })
+    const before = await reasons(scene)
+    assert.equal(before.at(-1), 'active')
+    assert.deepEqual([...new Set(before.slice(0, -1))], ['compaction pending'])
+    await scene.topic.compact()
+    const after = await reasons(scene)
+    assert.deepEqual([...new Set(after.slice(0, -1))], ['compacted, not deleted'])
   })
 })
 
