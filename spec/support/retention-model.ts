@@ -252,9 +252,14 @@ export class RetainedPartitionModel {
     return this.#greatest(from, to, record => record.untilMs)
   }
 
-  /** The largest timestamp in `[from, to)`; null when one is not known. */
-  newestTimestamp(from: number, to: number): number | null {
-    return this.#greatest(from, to, record => record.timestamp ?? record.untilMs)
+  /**
+   * The largest timestamp that `[from, to)` can have, null when one is not known. Where compaction may
+   * have left no record at all, the time of the append takes its place.
+   */
+  newestTimestamp(from: number, to: number, { wasCompacted }: PossibleRules): number | null {
+    return this.#greatest(from, to, ({ timestamp, untilMs }) =>
+      wasCompacted ? Math.max(timestamp ?? 0, untilMs) : (timestamp ?? untilMs),
+    )
   }
 
   /** A compaction has cleaned everything below `endOffset`: each key is there once at most. */

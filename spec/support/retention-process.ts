@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict'
 
+import type { CompactionReport } from '../../lib/compaction.ts'
 import type { ManualClock } from '../../lib/testing/manual-clock.ts'
 import type { Log, OpenOptions, Partition, Topic, TopicConfig } from '../../lib/types.ts'
 import { foundOf, RetentionReader } from './retention-reader.ts'
@@ -18,8 +19,11 @@ export interface RetentionWorld extends SimGround {
   /** Engine time when the last process ended. */
   engineMs: number
   nextRecord: number
-  /** The log may not know any more when its segments were appended to. */
-  isForgetful: boolean
+  /**
+   * Work on segments came to no end: the log may not know when they were appended to, and leaves them
+   * alone until it is opened again.
+   */
+  isHampered: boolean
 }
 
 /** A world with an empty disk. */
@@ -27,7 +31,7 @@ export function makeRetentionWorld(files: SimGround['files']): RetentionWorld {
   const wallMs = Date.UTC(2024, 0, 1)
   const topics = new RetainedTopicsModel()
   const ground = { files, isPowerCut: false, steps: [], violations: [], wallMs }
-  return { ...ground, topics, engineMs: wallMs, nextRecord: 0, isForgetful: false }
+  return { ...ground, topics, engineMs: wallMs, nextRecord: 0, isHampered: false }
 }
 
 /** Everything of a partition at one moment. */
@@ -75,12 +79,17 @@ export class RetentionProcess {
       if (!this.isAlive) return
       this.life.step(`  event ${JSON.stringify(event).slice(0, 200)}`)
       if (event.type === 'partitionsAdded') this.#widened(event.topic)
-      // What a segment was known for was perhaps not written down.
-      if (event.type === 'backgroundFailed') this.world.isForgetful = true
+      if (event.type === 'backgroundFailed') this.world.isHampered = true
       if (event.type !== 'corruption') return
       this.world.violations.push(new Error(`damage that nobody did: ${event.path}`))
     }
     return this.life.open({ ...options, onEvent })
+  }
+
+  /** What a dead process leaves for the next one to know; call it when it is dead. */
+  bury(): void {
+    if (this.log !== null) this.world.engineMs = this.life.engineMs
+    this.life.bury()
   }
 
   /** Compares the log that was just opened with the model. */
@@ -192,7 +201,8 @@ export class RetentionProcess {
   sweep({ isChecked }: { readonly isChecked: boolean }): Promise<boolean> {
     const { log } = this
     if (log === null) return Promise.resolve(false)
-    const isAlone = isChecked && this.isQuiet && this.#isFlushed
+    const isSound = this.isQuiet && this.#isFlushed && !this.world.isHampered
+    const isAlone = isChecked && isSound
     const changes = this.#changes + 1
     const nowMs = this.life.engineMs
     return this.#track('sweep', log.sweep(), report => {
@@ -205,11 +215,14 @@ export class RetentionProcess {
   compact(model: RetainedTopicModel): Promise<boolean> {
     const handle = this.#handles.get(model.name)
     if (handle === undefined) return Promise.resolve(false)
-    return this.#track(`compact ${model.name}`, handle.compact(), report => {
+    const accept = (report: CompactionReport): void => {
       for (const { partition, skipped, firstDirtyOffset } of report.partitions) {
         assert.notEqual(skipped, 'damage', 'nothing is damaged')
         if (skipped === null) model.partitions[partition]?.compacted(firstDirtyOffset)
       }
+    }
+    return this.#track(`compact ${model.name}`, handle.compact(), accept, () => {
+      this.world.isHampered = true
     })
   }
 
@@ -340,7 +353,7 @@ export class RetentionProcess {
     }
     world.topics.areAll(names)
     world.isPowerCut = false
-    world.isForgetful = false
+    world.isHampered = false
     world.engineMs = life.engineMs
   }
 
@@ -359,7 +372,7 @@ export class RetentionProcess {
     assert.equal(highWatermark, endOffset, 'all that was recovered can be read')
     const nowMs = this.life.engineMs
     const isClean = this.log?.recovery.clean === true && partition.state === 'ok'
-    const isUnclean = !isClean || this.world.isForgetful
+    const isUnclean = !isClean || this.world.isHampered
     of.reopened(records, { rules: model, nowMs, endOffset, isPowerCut, isUnclean })
   }
 
@@ -388,7 +401,7 @@ export class RetentionProcess {
         if (of === undefined || state !== 'ok') continue
         const dir = `${simDir}/${name}-${partition.id}`
         const segments = segmentsOnDisk(this.world.files, dir, logEndOffset)
-        assertSwept(of, { dir, segments, rules, nowMs })
+        assertSwept(of, { dir, segments, rules, possible: model, nowMs })
       }
     }
   }

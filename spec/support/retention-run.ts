@@ -159,7 +159,7 @@ class History {
 
   async #open({ mayFail }: { readonly mayFail: boolean }): Promise<boolean> {
     const random = this.#random
-    this.#process.life.bury()
+    this.#process.bury()
     // While no process runs, the machine's clock may be set.
     if (random.chance(0.4)) {
       this.world.wallMs += random.pick([-3 * dayMs, -minuteMs, 5 * minuteMs, dayMs])
@@ -204,7 +204,7 @@ class History {
     else if (chance < 25) this.#process.life.kill()
     else if (chance < 50) await this.#process.life.close()
     else if (chance < 80) this.#heal()
-    else if (chance < 170) this.#advance()
+    else if (chance < 170) await this.#advance()
     else if (chance < 190) this.#setWall()
     else if (chance < 240) this.#changeTopics()
     else if (chance < 290) this.#configure()
@@ -234,10 +234,12 @@ class History {
     if (isStruck) this.#heal()
   }
 
-  #advance(): void {
+  async #advance(): Promise<void> {
     const ms = this.#random.pick([5, 1000, minuteMs, minuteMs, 11 * minuteMs, dayMs / 8, dayMs])
     this.#process.life.step(`advance ${ms} ms`)
     this.#process.clock.advance(ms)
+    // Records that say no time get that of their turn.
+    await this.#process.life.turns(1)
   }
 
   /** The wall clock jumps: the process goes on as if it had not, the next one starts from there. */

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 
 import type { Files } from '../../lib/files/files.ts'
 import type { RetainedPartitionModel } from './retention-model.ts'
-import type { LossRules } from './retention-records.ts'
+import type { LossRules, PossibleRules } from './retention-records.ts'
 
 /** A segment as the directory shows it. */
 export interface SegmentOnDisk {
@@ -22,10 +22,11 @@ export function assertSwept(
     readonly dir: string
     readonly segments: readonly SegmentOnDisk[]
     readonly rules: LossRules
+    readonly possible: PossibleRules
     readonly nowMs: number
   },
 ): void {
-  const { dir, segments, rules, nowMs } = of
+  const { dir, segments, rules, possible, nowMs } = of
   const [oldest] = segments
   const end = segments.at(-1)
   if (oldest === undefined || end === undefined || oldest.endOffset === oldest.baseOffset) return
@@ -47,7 +48,7 @@ export function assertSwept(
   const newestMs =
     retentionBy === 'append'
       ? partition.newestAppendMs(baseOffset, endOffset)
-      : partition.newestTimestamp(baseOffset, endOffset)
+      : partition.newestTimestamp(baseOffset, endOffset, possible)
   if (retentionMs === -1 || newestMs === null) return
   assert.ok(nowMs - newestMs <= retentionMs, `${what} stays at ${nowMs}, its age is of ${newestMs}`)
 }
