@@ -25,6 +25,7 @@ import type {
   StorageEnvironment,
 } from './environment.ts'
 import { HighWatermarkWaiters } from './high-watermark-waiters.ts'
+import type { ImplausibleFound } from './implausible-timestamps.ts'
 import {
   type CompactedPartition,
   type CompactionLimits,
@@ -43,7 +44,7 @@ import type { ChunkRequest, LogChunk, ReadablePartition } from './readable.ts'
 import type { RecoveredPartition } from './recover-partition.ts'
 import type { RepairableFiles } from './repair-partition.ts'
 import { SegmentReader } from './segment-reader.ts'
-import { type ImplausibleTimestamps, SegmentSet } from './segment-set.ts'
+import { SegmentSet } from './segment-set.ts'
 import { isInternalTopic } from './topic-name.ts'
 import type { VerifiablePartition, VerifiableSegment } from './verify-partition.ts'
 import { WritePipeline } from './write-pipeline.ts'
@@ -192,7 +193,7 @@ export class PartitionLog
   configure(config: PartitionConfig): void {
     this.#appends.config = config
     this.#timestampAfterMaxMs = config.timestampAfterMaxMs
-    this.#pipeline.segments.timestampAfterMaxMs = config.timestampAfterMaxMs
+    this.#pipeline.segments.implausible.afterMaxMs = config.timestampAfterMaxMs
     this.#pipeline.flusher.flushIfDue()
   }
 
@@ -435,8 +436,8 @@ export class PartitionLog
   // ---- giving up the head
 
   /** Timestamps further ahead than `timestampAfterMaxMs` that were appended since the last call. */
-  takeImplausible(): ImplausibleTimestamps | null {
-    return this.#pipeline.segments.takeImplausible()
+  takeImplausible(): ImplausibleFound | null {
+    return this.#pipeline.segments.implausible.take()
   }
 
   exclusively<T>(work: () => Promise<T>): Promise<T> {
@@ -490,7 +491,7 @@ export class PartitionLog
       isListed: recovered.isListed,
       listener: this.#listener,
     })
-    segments.timestampAfterMaxMs = this.#timestampAfterMaxMs
+    segments.implausible.afterMaxMs = this.#timestampAfterMaxMs
     const offsets = new PartitionOffsets(recovered.logStartOffset, recovered.logEndOffset)
     return new WritePipeline(
       this.#environment,

@@ -7,18 +7,20 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 
-import { DiskFullError, StorageError } from '../errors.ts'
+import { StorageError } from '../errors.ts'
 import type { OpenFile } from '../files/files.ts'
-import { maxTimestampAt } from '../record/batch-format.ts'
 import type { WriteRegion } from './batch-accumulator.ts'
 import { replaceFile } from './checkpoint-file.ts'
+import { cutSegments } from './cut-segments.ts'
 import { damageFrom, damageLines } from './damage.ts'
 import type { Damage, StorageEnvironment } from './environment.ts'
 import type { PinnedFile } from './file-handles.ts'
 import { attempt } from './file-io.ts'
 import { HeadRemoval } from './head-removal.ts'
 import { type HeldSegment, heldSegments } from './held-segments.ts'
+import { ImplausibleTimestamps } from './implausible-timestamps.ts'
 import type { SegmentIndexes } from './index-cache.ts'
+import { saveIndexEntries, writeIndexFiles } from './index-files.ts'
 import type { BatchBoundary, ReadableSegment } from './readable-segment.ts'
 import {
   ActiveSegment,
@@ -37,14 +39,6 @@ export const manifestFileName = 'segments.manifest'
 export interface SegmentSetListener {
   segmentSealed(segment: SealedSegment): void
   backgroundFailed(what: string, error: Error): void
-}
-
-/** Record timestamps that lie further ahead than they should. */
-export interface ImplausibleTimestamps {
-  /** Batches that hold one. */
-  readonly batchCount: number
-  /** The furthest, in ms. */
-  readonly furthest: number
 }
 
 interface RolledSegment {
@@ -81,9 +75,7 @@ export class SegmentSet {
   readonly #removal: HeadRemoval
   readonly #openedMs: number
   damage: Damage[]
-  /** How far ahead of its append a timestamp may lie before it is noted, in ms; -1: as far as it likes. */
-  timestampAfterMaxMs = -1
-  #implausible: ImplausibleTimestamps | null = null
+  readonly implausible: ImplausibleTimestamps = new ImplausibleTimestamps()
 
   constructor(
     environment: StorageEnvironment,
@@ -333,29 +325,7 @@ export class SegmentSet {
         indexIntervalBytes,
       })
     }
-    // The largest timestamp of the segment costs nothing to look at: most writes end here.
-    if (this.timestampAfterMaxMs !== -1 && active.maxTimestamp > nowMs + this.timestampAfterMaxMs) {
-      this.#noteImplausible(region, nowMs + this.timestampAfterMaxMs)
-    }
-  }
-
-  /** What was noted of timestamps far ahead since the last call; null when that is nothing. */
-  takeImplausible(): ImplausibleTimestamps | null {
-    const found = this.#implausible
-    this.#implausible = null
-    return found
-  }
-
-  #noteImplausible(region: WriteRegion, limitMs: number): void {
-    for (const { chunk, position } of region.batches) {
-      const timestamp = maxTimestampAt(chunk.buffer, position)
-      if (timestamp <= limitMs) continue
-      const { batchCount, furthest } = this.#implausible ?? { batchCount: 0, furthest: 0 }
-      this.#implausible = {
-        batchCount: batchCount + 1,
-        furthest: Math.max(furthest, timestamp),
-      }
-    }
+    this.implausible.wrote(region, active.maxTimestamp, nowMs)
   }
 
   /** Cuts what a failed write may have left behind the last good batch, and syncs that. */
@@ -407,15 +377,7 @@ export class SegmentSet {
   saveIndexes(): void {
     const active = this.#active
     if (active === null) return
-    const { offsets, times } = active.indexes
-    const newOffsets = offsets.bytes().subarray(active.savedOffsetEntries * 8)
-    if (this.#appendTo('index', newOffsets, active.savedOffsetEntries * 8)) {
-      active.savedOffsetEntries = offsets.entryCount
-    }
-    const newTimes = times.bytes().subarray(active.savedTimeEntries * 12)
-    if (this.#appendTo('timeindex', newTimes, active.savedTimeEntries * 12)) {
-      active.savedTimeEntries = times.entryCount
-    }
+    saveIndexEntries(this.#environment.files, this.#dir, active)
   }
 
   /** A clean end: the indexes are complete and synced, and the manifest knows the active segment. */
@@ -471,7 +433,6 @@ export class SegmentSet {
   }
 
   async #cutTo(cut: BatchBoundary): Promise<void> {
-    const { files, handles, indexes } = this.#environment
     const later = [...this.#sealed, ...(this.#active === null ? [] : [this.#active])].filter(
       segment => segment.baseOffset > cut.baseOffset,
     )
@@ -479,30 +440,8 @@ export class SegmentSet {
     // Offsets that are given again must not be taken for lost ones.
     this.#keepDamage(it => it.to <= cut.offset)
     await this.writeManifest(null)
-    for (const { baseOffset } of later.reverse()) {
-      for (const suffix of ['log', 'index', 'timeindex', 'snapshot'] as const) {
-        const path = segmentPath(this.#dir, baseOffset, suffix)
-        handles.forget(path)
-        indexes.forget(path)
-        if (files.stat(path) !== null) await files.remove(path)
-      }
-    }
-    for (const suffix of ['index', 'timeindex'] as const) {
-      const path = segmentPath(this.#dir, cut.baseOffset, suffix)
-      if (files.stat(path) !== null) await files.remove(path)
-    }
-    const path = segmentPath(this.#dir, cut.baseOffset, 'log')
-    indexes.forget(path)
-    if (files.stat(path) !== null) {
-      const file = files.open(path, 'write')
-      try {
-        file.truncate(cut.position)
-        await file.syncData()
-      } finally {
-        file.close()
-      }
-    }
-    await files.syncDirectory(this.#dir)
+    const bases = later.map(({ baseOffset }) => baseOffset)
+    await cutSegments(this.#environment, this.#dir, { cut, later: bases })
   }
 
   /**
@@ -566,7 +505,8 @@ export class SegmentSet {
       if (active === null) return
       const { offsets, times } = active.indexes
       const copies = { offsets: Buffer.from(offsets.bytes()), times: Buffer.from(times.bytes()) }
-      await this.#writeIndexContents(active.baseOffset, copies)
+      const at = { dir: this.#dir, baseOffset: active.baseOffset }
+      await writeIndexFiles(this.#environment.files, at, copies)
       // Entries that were saved meanwhile were cut again: the next time all are written.
       active.savedOffsetEntries = 0
       active.savedTimeEntries = 0
@@ -628,28 +568,7 @@ export class SegmentSet {
 
   #writeIndexFiles(baseOffset: number, indexes: SegmentIndexes): Promise<void> {
     const contents = { offsets: indexes.offsets.bytes(), times: indexes.times.bytes() }
-    return this.#writeIndexContents(baseOffset, contents)
-  }
-
-  async #writeIndexContents(
-    baseOffset: number,
-    contents: { readonly offsets: Buffer; readonly times: Buffer },
-  ): Promise<void> {
-    for (const [suffix, bytes] of [
-      ['index', contents.offsets],
-      ['timeindex', contents.times],
-    ] as const) {
-      const file = this.#openSideFile(baseOffset, suffix)
-      try {
-        // A disk that takes a part of it has no room for the rest.
-        if (bytes.length > 0 && (await file.write(bytes, 0)) !== bytes.length)
-          throw new DiskFullError(file.path)
-        file.truncate(bytes.length)
-        await file.syncData()
-      } finally {
-        file.close()
-      }
-    }
+    return writeIndexFiles(this.#environment.files, { dir: this.#dir, baseOffset }, contents)
   }
 
   /** Says durably what is known of the segments by now; only ever in turn. */
@@ -667,23 +586,6 @@ export class SegmentSet {
     const start = this.#start === 0 ? undefined : this.#start
     const text = formatManifest({ sealed, active, damage, start })
     await replaceFile(this.#environment.files, join(this.#dir, manifestFileName), text)
-  }
-
-  /** False when not all of it was written: the next time it is written again. */
-  #appendTo(suffix: 'index' | 'timeindex', bytes: Buffer, position: number): boolean {
-    if (bytes.length === 0) return true
-    const file = this.#openSideFile((this.#active as ActiveSegment).baseOffset, suffix)
-    try {
-      return file.writeSync(bytes, position) === bytes.length
-    } finally {
-      file.close()
-    }
-  }
-
-  #openSideFile(baseOffset: number, suffix: 'index' | 'timeindex'): OpenFile {
-    const { files } = this.#environment
-    const path = segmentPath(this.#dir, baseOffset, suffix)
-    return files.open(path, files.stat(path) === null ? 'create' : 'write')
   }
 
   #pathOf(segment: { baseOffset: number }): string {
