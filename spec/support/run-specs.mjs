@@ -105,7 +105,7 @@ function checkFile(path) {
   // Node's own filters leave tests out on purpose, and a skipped suite does not name its tests.
   if (options.passedOn.length > 0 || own.some(({ kind }) => kind === 'suite')) return
   const source = readFileSync(join(root, path), 'utf8')
-  const writtenCount = source.match(/^\s*(?:it|test)(?:\.\w+)?\(/gm)?.length ?? 0
+  const writtenCount = source.match(/^\s*(?:it|test)(?:\.(?:only|skip|todo))?\(/gm)?.length ?? 0
   const ranCount = own.filter(({ kind }) => kind === 'test').length
   if (ranCount < writtenCount) {
     problems.push(`${path} ran ${ranCount} tests, ${writtenCount} are written`)
