@@ -3,6 +3,7 @@ import { join } from 'node:path'
 
 import type { Files } from '../files/files.ts'
 import { replaceFile } from './checkpoint-file.ts'
+import type { FlushGate } from './flush-gate.ts'
 import { type LeaderEpochEntry, LeaderEpochs } from './leader-epochs.ts'
 
 /**
@@ -11,6 +12,7 @@ import { type LeaderEpochEntry, LeaderEpochs } from './leader-epochs.ts'
  */
 export class EpochRecord {
   readonly #files: Files
+  readonly #gate: FlushGate
   readonly #dir: string
   #epochs: LeaderEpochs
   readonly #leaderEpoch: number
@@ -19,7 +21,7 @@ export class EpochRecord {
   #writing: Promise<void> = Promise.resolve()
 
   constructor(
-    files: Files,
+    environment: { readonly files: Files; readonly flushGate: FlushGate },
     dir: string,
     of: {
       readonly epochs: LeaderEpochs
@@ -27,7 +29,8 @@ export class EpochRecord {
       readonly isEpochSaved: boolean
     },
   ) {
-    this.#files = files
+    this.#files = environment.files
+    this.#gate = environment.flushGate
     this.#dir = dir
     this.#epochs = of.epochs
     this.#leaderEpoch = of.leaderEpoch
@@ -57,10 +60,20 @@ export class EpochRecord {
   #write(epochs?: LeaderEpochs): Promise<void> {
     const path = join(this.#dir, 'leader-epoch-checkpoint')
     const written = this.#writing.then(() =>
-      replaceFile(this.#files, path, (epochs ?? this.#epochs).format()),
+      this.#inGate(() => replaceFile(this.#files, path, (epochs ?? this.#epochs).format())),
     )
     this.#writing = written.catch(() => {})
     return written
+  }
+
+  /** A thousand partitions that begin at once must not have a thousand files open and synced. */
+  async #inGate(work: () => Promise<void>): Promise<void> {
+    await new Promise<void>(resolve => this.#gate.enter(resolve))
+    try {
+      await work()
+    } finally {
+      this.#gate.leave()
+    }
   }
 
   /**

@@ -68,7 +68,7 @@ export class WritePipeline implements FlushedWriter {
     this.#host = of.host
     this.offsets = parts.offsets
     this.segments = parts.segments
-    this.#epoch = new EpochRecord(environment.files, of.dir, parts)
+    this.#epoch = new EpochRecord(environment, of.dir, parts)
     this.leaderEpoch = parts.leaderEpoch
     this.lastAppendMs = parts.lastAppendMs
     this.accumulator = new BatchAccumulator(environment.chunks)
