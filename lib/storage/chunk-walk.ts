@@ -56,6 +56,25 @@ export function isExpected(buffer: Buffer, position: number, expected: Start['ex
   return nextOffsetAt(buffer, position) - 1 === expected.lastOffset
 }
 
+/**
+ * Where a walk from the start of a batch will end if nothing is wrong with the buffer: told by the
+ * sizes alone, and so to be checked against the walk. Null when it ends at or behind `upTo`.
+ */
+export function expectedEnd(
+  buffer: Buffer,
+  of: { readonly upTo: number; readonly maxBytes: number },
+): number | null {
+  let position = 0
+  while (position + batchHeaderBytes <= buffer.length) {
+    const endPosition = position + batchSizeAt(buffer, position)
+    if (endPosition <= position || endPosition > buffer.length) break
+    if (endPosition > of.maxBytes && position > 0) break
+    if (nextOffsetAt(buffer, position) >= of.upTo) return null
+    position = endPosition
+  }
+  return position === 0 ? null : position
+}
+
 /** Walks the batches of a buffer that was read at `at.position`. */
 export function walkChunk(
   buffer: Buffer,

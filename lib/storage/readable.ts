@@ -19,6 +19,16 @@ export interface ReadHint {
   readonly baseOffset: number
   readonly position: number
   readonly offset: number
+  /** What lies there is being read already. */
+  readonly ahead?: ReadAhead | undefined
+}
+
+/** A read that was begun before anybody asked for it. */
+export interface ReadAhead {
+  readonly position: number
+  readonly sizeBytes: number
+  /** Never rejects: null when the read failed, and whoever needs the bytes reads them anew. */
+  readonly bytes: Promise<Buffer | null>
 }
 
 /** Whole batches in one buffer, which belongs to the caller. */

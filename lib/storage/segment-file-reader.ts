@@ -3,8 +3,10 @@ import { CorruptRecordError, StorageError } from '../errors.ts'
 import type { OpenFile } from '../files/files.ts'
 import type { StorageEnvironment } from './environment.ts'
 import type { PinnedFile } from './file-handles.ts'
+import type { ReadAhead } from './readable.ts'
 import type { ReadableSegment } from './readable-segment.ts'
 import { segmentPath } from './segment.ts'
+import { maxSyncBytes } from './sync-io.ts'
 
 /** A read of more than this is first compared with what the file has. */
 const checkedReadBytes = 8 << 20
@@ -25,6 +27,17 @@ export class SegmentFileReader {
     return this.#environment.syncReads.isAllowed(wanted)
       ? this.#readSync(this.pathOf(segment), position, wanted)
       : this.#readLarge(this.pathOf(segment), position, wanted)
+  }
+
+  /**
+   * Begins to read in the pool what will be wanted next; undefined when so little is left that it is
+   * as well read when it is wanted.
+   */
+  readAhead(segment: ReadableSegment, position: number, sizeBytes: number): ReadAhead | undefined {
+    const wanted = Math.min(sizeBytes, segment.endPosition - position)
+    if (segment.endPosition === Number.POSITIVE_INFINITY || wanted <= maxSyncBytes) return undefined
+    const bytes = this.#readLarge(this.pathOf(segment), position, wanted).catch(() => null)
+    return { position, sizeBytes: wanted, bytes }
   }
 
   /** Nothing is awaited: a small read from the page cache is over before a promise would be made. */

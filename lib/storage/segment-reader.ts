@@ -12,11 +12,19 @@ import {
   nextOffsetAt,
 } from '../record/batch-format.ts'
 import { findChain } from './batch-search.ts'
-import { isExpected, reachedBy, type Start, startOf, type Walked, walkChunk } from './chunk-walk.ts'
+import {
+  expectedEnd,
+  isExpected,
+  reachedBy,
+  type Start,
+  startOf,
+  type Walked,
+  walkChunk,
+} from './chunk-walk.ts'
 import { readChannel } from './diagnostics.ts'
 import type { Damage, PartitionIdentity, StorageEnvironment } from './environment.ts'
 import { IndexLoader } from './index-loader.ts'
-import type { ChunkRequest, LogChunk, ReadHint } from './readable.ts'
+import type { ChunkRequest, LogChunk, ReadAhead, ReadHint } from './readable.ts'
 import {
   type BatchBoundary,
   type ReadableRange,
@@ -155,7 +163,9 @@ export class SegmentReader {
         at = startOf(next)
         continue
       }
-      const buffer = await this.#files.readAt(segment, at.position, wantedBytes)
+      const wanted = { position: at.position, sizeBytes: wantedBytes }
+      const buffer = await this.#read(segment, wanted, request.hint?.ahead)
+      const ahead = this.#readAhead(segment, { ...wanted, buffer }, { ...request, upTo })
       const isShort = buffer.length < Math.min(wantedBytes, segment.endPosition - at.position)
       const found = walkChunk(buffer, {
         ...at,
@@ -166,7 +176,7 @@ export class SegmentReader {
       })
       if (found.kind === 'batches') {
         this.#noteRead(request, found.nextOffset, buffer.length)
-        return this.#chunkOf(segment, found, { buffer, filePosition: at.position })
+        return this.#chunkOf(segment, found, { buffer, filePosition: at.position, ahead })
       }
       if (found.kind === 'more') {
         const isStuck =
@@ -206,6 +216,36 @@ export class SegmentReader {
     }
   }
 
+  /** What was read ahead, if it is what is wanted now. */
+  async #read(
+    segment: ReadableSegment,
+    wanted: { readonly position: number; readonly sizeBytes: number },
+    ahead: ReadAhead | undefined,
+  ): Promise<Buffer> {
+    const { position } = wanted
+    const sizeBytes = Math.min(wanted.sizeBytes, segment.endPosition - position)
+    if (ahead !== undefined && ahead.position === position && ahead.sizeBytes === sizeBytes) {
+      const bytes = await ahead.bytes
+      if (bytes?.length === sizeBytes) return bytes
+    }
+    return await this.#files.readAt(segment, position, wanted.sizeBytes)
+  }
+
+  /**
+   * Who reads on where the last chunk ended will go on: the next read is begun in the pool before this
+   * chunk's checksums are computed, so that copying and checking go on side by side.
+   */
+  #readAhead(
+    segment: ReadableSegment,
+    read: { readonly position: number; readonly sizeBytes: number; readonly buffer: Buffer },
+    request: ChunkRequest & { readonly upTo: number },
+  ): ReadAhead | undefined {
+    if (request.hint === undefined) return undefined
+    const end = expectedEnd(read.buffer, request)
+    if (end === null) return undefined
+    return this.#files.readAhead(segment, read.position + end, read.sizeBytes)
+  }
+
   #checkRange(offset: number, { logStartOffset, highWatermark }: ReadableRange): void {
     if (offset >= logStartOffset && offset <= highWatermark) return
     const at = { ...this.#identity, offset }
@@ -215,12 +255,17 @@ export class SegmentReader {
   #chunkOf(
     segment: ReadableSegment,
     found: Walked & { readonly kind: 'batches' },
-    read: { readonly buffer: Buffer; readonly filePosition: number },
+    read: {
+      readonly buffer: Buffer
+      readonly filePosition: number
+      readonly ahead: ReadAhead | undefined
+    },
   ): LogChunk {
     const { buffer, filePosition } = read
     const { positions, nextOffset: offset } = found
     const position = filePosition + found.endPosition
-    const hint = { baseOffset: segment.baseOffset, position, offset }
+    const ahead = read.ahead?.position === position ? read.ahead : undefined
+    const hint = { baseOffset: segment.baseOffset, position, offset, ahead }
     return {
       buffer,
       positions,
