@@ -12,17 +12,13 @@ export interface ImplausibleFound {
 
 /** What one partition has written since it was last asked. */
 export class ImplausibleTimestamps {
-  /** How far ahead of its append a timestamp may lie, in ms; -1: as far as it likes. */
-  afterMaxMs = -1
   #found: ImplausibleFound | null = null
 
-  /** Notes what lies too far ahead in a write; `maxTimestamp` is the largest of the whole segment. */
-  wrote(region: WriteRegion, maxTimestamp: number, nowMs: number): void {
-    // Looking at the segment's costs nothing: most writes end here.
-    if (this.afterMaxMs === -1 || maxTimestamp <= nowMs + this.afterMaxMs) return
+  /** Notes what lies above `limitMs` in a write. */
+  wrote(region: WriteRegion, limitMs: number): void {
     for (const { chunk, position } of region.batches) {
       const timestamp = maxTimestampAt(chunk.buffer, position)
-      if (timestamp <= nowMs + this.afterMaxMs) continue
+      if (timestamp <= limitMs) continue
       const { batchCount, furthest } = this.#found ?? { batchCount: 0, furthest: 0 }
       this.#found = { batchCount: batchCount + 1, furthest: Math.max(furthest, timestamp) }
     }

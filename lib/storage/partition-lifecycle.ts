@@ -9,16 +9,12 @@ import { join } from 'node:path'
 import { ClosedError, StorageError } from '../errors.ts'
 import type { AppendAcceptor } from './append-acceptor.ts'
 import type { PartitionIdentity, PartitionListener, StorageEnvironment } from './environment.ts'
-import type { HighWatermarkWaiters } from './high-watermark-waiters.ts'
+import type { WritingEpoch } from './partition-parts.ts'
+import type { PartitionWriter } from './partition-writer.ts'
 import { type RecoveredPartition, recoverPartition } from './recover-partition.ts'
 import type { SegmentReader } from './segment-reader.ts'
+import type { SegmentSet } from './segment-set.ts'
 import type { WritePipeline } from './write-pipeline.ts'
-
-/** The epoch under which a partition is written, and whether that is durable already. */
-export interface WritingEpoch {
-  readonly leaderEpoch: number
-  readonly isEpochSaved: boolean
-}
 
 /** What ending and beginning again needs of the partition. */
 export interface LifecycleHost {
@@ -27,14 +23,18 @@ export interface LifecycleHost {
   readonly logStartOffset: number
   readonly recoveryPoint: number
   readonly logEndOffset: number
-  /** The present one; it is another one behind `takeOver`. */
-  readonly pipeline: WritePipeline
+  readonly segments: SegmentSet
+  /** Its pipeline is another one behind `takeOver`. */
+  readonly writer: PartitionWriter
+  readonly reader: SegmentReader
   /** Writes a producer snapshot when there are producers. */
   saveProducers(): Promise<void>
   /** Resolves when no producer snapshot is being written. */
   whenProducersSaved(): Promise<void>
   /** Ends a compaction that is under way; resolves when it touches nothing any more. */
   stopCompaction(): Promise<void>
+  /** Readers at the end of the log look again: nothing more will come. */
+  wakeWaiters(): void
   /** What was recovered takes the place of what was stopped, and appends are accepted again. */
   takeOver(recovered: RecoveredPartition, epoch: WritingEpoch): void
 }
@@ -43,9 +43,6 @@ export interface LifecycleHost {
 export class PartitionLifecycle {
   readonly #environment: StorageEnvironment
   readonly #host: LifecycleHost
-  readonly #appends: AppendAcceptor
-  readonly #reader: SegmentReader
-  readonly #waiters: HighWatermarkWaiters
   readonly #listener: PartitionListener
   /** Log end offset of a partition that was closed cleanly before, else -1. */
   readonly #cleanEnd: number
@@ -60,20 +57,22 @@ export class PartitionLifecycle {
     environment: StorageEnvironment,
     host: LifecycleHost,
     of: {
-      readonly appends: AppendAcceptor
-      readonly reader: SegmentReader
-      readonly waiters: HighWatermarkWaiters
       readonly listener: PartitionListener
       readonly cleanEnd: number
     },
   ) {
     this.#environment = environment
     this.#host = host
-    this.#appends = of.appends
-    this.#reader = of.reader
-    this.#waiters = of.waiters
     this.#listener = of.listener
     this.#cleanEnd = of.cleanEnd
+  }
+
+  get #appends(): AppendAcceptor {
+    return this.#host.writer.appends
+  }
+
+  get #pipeline(): WritePipeline {
+    return this.#host.writer.pipeline
   }
 
   /** Nothing but ending is done any more. */
@@ -103,7 +102,7 @@ export class PartitionLifecycle {
     this.#isOver = true
     this.#isAbandoned = true
     await this.#stop(error)
-    this.#waiters.wakeAll()
+    this.#host.wakeWaiters()
     // A change or a close under way notices, and writes nothing more after this.
     await this.#changing
     await this.#closing?.catch(() => {})
@@ -121,7 +120,7 @@ export class PartitionLifecycle {
   /** See `PartitionLog.recover`. */
   recover(): Promise<void> {
     return this.#change(async () => {
-      const { pipeline } = this.#host
+      const pipeline = this.#pipeline
       if (pipeline.failure === null) return
       await this.#host.stopCompaction()
       await pipeline.stop()
@@ -140,12 +139,12 @@ export class PartitionLifecycle {
     const { first, lost } = await this.#appends.flush()
     // What was never accepted, for want of room, is not lost by closing.
     let failure = lost ?? (first instanceof StorageError ? first : null)
-    const { pipeline, dir } = this.#host
+    const pipeline = this.#pipeline
     const isSound = pipeline.failure === null && !this.#isAbandoned
     this.#isOver = true
     if (this.#appends.refusal === null) this.#appends.refuse(new ClosedError())
     await pipeline.stop()
-    this.#waiters.wakeAll()
+    this.#host.wakeWaiters()
     // A partition that was clean and stayed as it was has everything on disk already.
     const isFinished = this.#cleanEnd === this.#host.logEndOffset && pipeline.segments.isListed
     if (isSound && !isFinished) {
@@ -156,7 +155,7 @@ export class PartitionLifecycle {
           await this.#host.saveProducers()
         })
       } catch (error) {
-        failure ??= new StorageError(dir, 'close', error)
+        failure ??= new StorageError(this.#host.dir, 'close', error)
       }
     }
     await this.#abandonSegments()
@@ -165,7 +164,7 @@ export class PartitionLifecycle {
 
   /** A read that is under way may have put damage on record just now; what follows must not overlap with that. */
   async #abandonSegments(): Promise<void> {
-    const { segments } = this.#host.pipeline
+    const { segments } = this.#host
     segments.abandon()
     await segments.whenFinished()
   }
@@ -174,7 +173,7 @@ export class PartitionLifecycle {
   async #stop(error: Error): Promise<void> {
     this.#appends.rejectAll(error)
     await this.#host.stopCompaction()
-    await this.#host.pipeline.stop()
+    await this.#pipeline.stop()
     await this.#host.whenProducersSaved()
   }
 
@@ -192,7 +191,8 @@ export class PartitionLifecycle {
   }
 
   async #truncate(offset: number, lower: (offset: number) => Promise<void>): Promise<void> {
-    const { identity, logStartOffset, logEndOffset, pipeline } = this.#host
+    const { identity, logStartOffset, logEndOffset } = this.#host
+    const pipeline = this.#pipeline
     assert(offset >= logStartOffset && offset <= logEndOffset)
     // Above its recovery point a failed partition does not know what it holds.
     if (pipeline.failure !== null) throw pipeline.failure
@@ -201,7 +201,7 @@ export class PartitionLifecycle {
     await this.#stop(new ClosedError(`partition ${identity.topic}-${identity.partition}`))
     try {
       if (pipeline.segments.isUnsettled) throw new Error('a compaction did not come to its end')
-      const cut = await this.#reader.boundaryAt(offset)
+      const cut = await this.#host.reader.boundaryAt(offset)
       this.#loweredTo = cut.offset
       await lower(cut.offset)
       await pipeline.segments.cutTo(cut)
@@ -215,13 +215,14 @@ export class PartitionLifecycle {
   /** Neither whole nor cut for certain: `recover()` reads again what there is. */
   #truncationFailed(error: unknown): void {
     const failure = new StorageError(this.#host.dir, 'truncate', error, 'not-written')
-    this.#host.pipeline.failStopped(failure)
+    this.#pipeline.failStopped(failure)
     this.#appends.refuse(failure)
     this.#listener.stateChanged('failed', failure)
   }
 
   async #reopen(options: { readonly raisesEpoch: boolean }): Promise<void> {
-    const { pipeline, dir, identity, recoveryPoint, logStartOffset } = this.#host
+    const { dir, identity, recoveryPoint, logStartOffset } = this.#host
+    const pipeline = this.#pipeline
     await this.#abandonSegments()
     const recovered = await recoverPartition({
       environment: this.#environment,

@@ -11,8 +11,6 @@ import {
   type StorageError,
 } from '../errors.ts'
 import type { AppendResult, PartitionState, RecordInput } from '../types.ts'
-import { Acknowledgements } from './acknowledgements.ts'
-import { AppendAcceptor } from './append-acceptor.ts'
 import type { AppendRequest } from './append-request.ts'
 import type { CompactionRange } from './compaction-plan.ts'
 import { CompactionSlot } from './compaction-slot.ts'
@@ -34,20 +32,18 @@ import {
   compactablePart,
   compactPartition,
 } from './partition-compaction.ts'
-import { type LifecycleHost, PartitionLifecycle, type WritingEpoch } from './partition-lifecycle.ts'
-import { PartitionOffsets } from './partition-offsets.ts'
+import { type LifecycleHost, PartitionLifecycle } from './partition-lifecycle.ts'
+import type { PartitionOffsets } from './partition-offsets.ts'
+import { type PartitionParts, partsOf, type WritingEpoch } from './partition-parts.ts'
 import { PartitionRetention, type RetentionHost } from './partition-retention.ts'
-import type { PipelineHost } from './pipeline-host.ts'
+import { PartitionWriter } from './partition-writer.ts'
 import { ProducerSnapshots } from './producer-snapshots.ts'
-import type { ProducerState } from './producer-state.ts'
 import type { ChunkRequest, LogChunk, ReadablePartition } from './readable.ts'
 import type { RecoveredPartition } from './recover-partition.ts'
 import type { RepairableFiles } from './repair-partition.ts'
 import { SegmentReader } from './segment-reader.ts'
-import { SegmentSet } from './segment-set.ts'
-import { isInternalTopic } from './topic-name.ts'
+import type { SegmentSet } from './segment-set.ts'
 import type { VerifiablePartition, VerifiableSegment } from './verify-partition.ts'
-import { WritePipeline } from './write-pipeline.ts'
 
 /** How often `roll` waits for the segment to be complete before it leaves that to others. */
 const maxRollTurns = 10
@@ -64,137 +60,173 @@ export interface PartitionLogOptions {
 
 /**
  * Calls may overlap: appends are ordered by arrival, reads never wait for appends. At most one write
- * and one flush are under way at a time.
+ * and one flush are under way at a time. A log may have ten thousand partitions of which few are used:
+ * what only a written, read or ending partition needs is made when it is first needed.
  */
 export class PartitionLog
-  implements ReadablePartition, VerifiablePartition, PipelineHost, LifecycleHost, RetentionHost
+  implements ReadablePartition, VerifiablePartition, LifecycleHost, RetentionHost
 {
   readonly identity: PartitionIdentity
   readonly dir: string
-  /** Giving up the head of the log. */
-  readonly retention: PartitionRetention
   readonly #environment: StorageEnvironment
   readonly #listener: PartitionListener
-  readonly #waiters: HighWatermarkWaiters
-  readonly #acks: Acknowledgements
-  readonly #appends: AppendAcceptor
-  readonly #reader: SegmentReader
-  readonly #snapshots: ProducerSnapshots
-  readonly #lifecycle: PartitionLifecycle
-  readonly #compaction = new CompactionSlot()
   readonly #openedMs: number
-  #timestampAfterMaxMs: number
-  #pipeline: WritePipeline
-  #producers: ProducerState
+  /** Log end offset of a partition that was closed cleanly before, else -1. */
+  readonly #cleanEnd: number
+  #config: PartitionConfig
+  #parts: PartitionParts
+  #writer: PartitionWriter | null = null
+  #reader: SegmentReader | null = null
+  #waiters: HighWatermarkWaiters | null = null
+  #lifecycle: PartitionLifecycle | null = null
+  #retention: PartitionRetention | null = null
+  #compaction: CompactionSlot | null = null
+  #snapshots: ProducerSnapshots | null = null
 
   constructor(options: PartitionLogOptions) {
-    const { environment, recovered, listener } = options
+    const { environment, recovered } = options
     this.identity = options.identity
     this.dir = options.dir
     this.#environment = environment
     this.#openedMs = environment.time.nowMs()
-    this.#listener = listener
-    this.#waiters = new HighWatermarkWaiters(environment.clock)
-    this.#acks = new Acknowledgements(this.identity, recovered.leaderEpoch)
-    this.#producers = recovered.producers
-    this.#timestampAfterMaxMs = options.config.timestampAfterMaxMs
-    this.#snapshots = new ProducerSnapshots(environment.files, this.dir)
-    this.#pipeline = this.#makePipeline(recovered, {
+    this.#listener = options.listener
+    this.#config = options.config
+    const isClean = recovered.report === null && recovered.active !== null
+    this.#cleanEnd = isClean ? recovered.logEndOffset : -1
+    this.#parts = this.#partsOf(recovered, {
       leaderEpoch: recovered.leaderEpoch,
       isEpochSaved: recovered.epochIsSaved,
-    })
-    this.#appends = new AppendAcceptor(environment, {
-      dir: this.dir,
-      isInternal: isInternalTopic(this.identity.topic),
-      config: options.config,
-      acks: this.#acks,
-      into: { pipeline: this.#pipeline, producers: this.#producers },
-    })
-    this.#reader = new SegmentReader(environment, {
-      dir: this.dir,
-      identity: this.identity,
-      source: {
-        segments: () => this.#pipeline.segments.segments(),
-        refresh: seen => this.#pipeline.segments.segments() !== seen,
-        damage: () => this.damage,
-        noteDamage: damage => this.noteDamage(damage),
-      },
-    })
-    this.retention = new PartitionRetention(this)
-    const isClean = recovered.report === null && recovered.active !== null
-    this.#lifecycle = new PartitionLifecycle(environment, this, {
-      appends: this.#appends,
-      reader: this.#reader,
-      waiters: this.#waiters,
-      listener,
-      cleanEnd: isClean ? recovered.logEndOffset : -1,
     })
   }
 
   get state(): PartitionState {
-    if (this.#pipeline.failure !== null) return 'failed'
+    if (this.failure !== null) return 'failed'
     return this.damage.length > 0 ? 'damaged' : 'ok'
   }
 
+  /** Set by a write or sync that failed for good; null before, and after a recovery. */
+  get failure(): StorageError | null {
+    return this.#writer?.pipeline.failure ?? null
+  }
+
   get leaderEpoch(): number {
-    return this.#pipeline.leaderEpoch
+    return this.#parts.leaderEpoch
   }
 
   get damage(): readonly Damage[] {
-    return this.#pipeline.segments.damage
+    return this.segments.damage
+  }
+
+  get offsets(): PartitionOffsets {
+    return this.#parts.offsets
+  }
+
+  get segments(): SegmentSet {
+    return this.#parts.segments
   }
 
   get logStartOffset(): number {
-    return this.#pipeline.offsets.logStartOffset
+    return this.offsets.logStartOffset
   }
 
   get highWatermark(): number {
-    return this.#pipeline.offsets.highWatermark
+    return this.offsets.highWatermark
   }
 
   get recoveryPoint(): number {
-    return this.#pipeline.offsets.recoveryPoint
+    return this.offsets.recoveryPoint
   }
 
   get writtenOffset(): number {
-    return this.#pipeline.offsets.writtenOffset
+    return this.offsets.writtenOffset
   }
 
   get logEndOffset(): number {
-    return this.#pipeline.offsets.logEndOffset
+    return this.offsets.logEndOffset
   }
 
   get segmentCount(): number {
-    return this.#pipeline.segments.count
+    return this.segments.count
   }
 
   get sizeBytes(): number {
-    return this.#pipeline.segments.sizeBytes
+    return this.segments.sizeBytes
   }
 
   get hasUnflushed(): boolean {
-    return this.#pipeline.hasUnflushed
+    return this.recoveryPoint < this.writtenOffset
+  }
+
+  /** Nothing is accepted that is not written, and neither a write nor a flush is under way. */
+  get isIdle(): boolean {
+    return this.#writer?.pipeline.isIdle ?? true
   }
 
   /** The largest id of a producer that has appended here; -1 when there is none. */
   get largestProducerId(): number {
-    return this.#producers.largestProducerId
+    return this.#parts.producers.largestProducerId
   }
 
   get config(): PartitionConfig {
-    return this.#appends.config
+    return this.#config
   }
 
-  get pipeline(): WritePipeline {
-    return this.#pipeline
+  /** The writing side, which begins with the first that needs it. */
+  get writer(): PartitionWriter {
+    this.#writer ??= new PartitionWriter(this.#environment, {
+      dir: this.dir,
+      identity: this.identity,
+      config: this.#config,
+      listener: this.#listener,
+      parts: this.#parts,
+      onVisible: () => this.#waiters?.reached(this.highWatermark),
+    })
+    return this.#writer
+  }
+
+  get reader(): SegmentReader {
+    this.#reader ??= new SegmentReader(this.#environment, {
+      dir: this.dir,
+      identity: this.identity,
+      source: {
+        segments: () => this.segments.segments(),
+        refresh: seen => this.segments.segments() !== seen,
+        damage: () => this.damage,
+        noteDamage: damage => this.noteDamage(damage),
+      },
+    })
+    return this.#reader
+  }
+
+  /** Giving up the head of the log. */
+  get retention(): PartitionRetention {
+    this.#retention ??= new PartitionRetention(this)
+    return this.#retention
+  }
+
+  get #ending(): PartitionLifecycle {
+    this.#lifecycle ??= new PartitionLifecycle(this.#environment, this, {
+      listener: this.#listener,
+      cleanEnd: this.#cleanEnd,
+    })
+    return this.#lifecycle
+  }
+
+  get #producerSnapshots(): ProducerSnapshots {
+    this.#snapshots ??= new ProducerSnapshots(this.#environment.files, this.dir)
+    return this.#snapshots
+  }
+
+  /** Why nothing is appended; null while appends are taken, or waited for. */
+  get #refusal(): Error | null {
+    return this.#writer?.appends.refusal ?? null
   }
 
   /** New settings hold from the next append and the next roll on. */
   configure(config: PartitionConfig): void {
-    this.#appends.config = config
-    this.#timestampAfterMaxMs = config.timestampAfterMaxMs
-    this.#pipeline.segments.implausible.afterMaxMs = config.timestampAfterMaxMs
-    this.#pipeline.flusher.flushIfDue()
+    this.#config = config
+    this.segments.timestampAfterMaxMs = config.timestampAfterMaxMs
+    this.#writer?.configure(config)
   }
 
   /**
@@ -210,21 +242,22 @@ export class PartitionLog
     records: RecordInput | readonly RecordInput[],
     request: AppendRequest,
   ): Promise<AppendResult> {
-    return this.#appends.append(records, request)
+    return this.writer.appends.append(records, request)
   }
 
   readChunk(request: ChunkRequest): Promise<LogChunk> {
-    return this.#reader.readChunk(request, this.#pipeline.offsets)
+    return this.reader.readChunk(request, this.offsets)
   }
 
   whenAbove(offset: number, signal?: AbortSignal): Promise<void> {
-    if (this.highWatermark > offset || this.#lifecycle.isOver || signal?.aborted)
+    if (this.highWatermark > offset || this.#lifecycle?.isOver === true || signal?.aborted)
       return Promise.resolve()
+    this.#waiters ??= new HighWatermarkWaiters(this.#environment.clock)
     return this.#waiters.wait(offset, signal)
   }
 
   offsetForTimestamp(timestamp: number): Promise<number | null> {
-    return this.#reader.offsetForTimestamp(timestamp, this.#pipeline.offsets)
+    return this.reader.offsetForTimestamp(timestamp, this.offsets)
   }
 
   async offsetOfLast(count: number): Promise<number> {
@@ -233,22 +266,24 @@ export class PartitionLog
 
   /** Flushes everything appended before the call. Rejects with the first failure since the last flush. */
   async flush(): Promise<void> {
-    const { first } = await this.#appends.flush()
+    if (this.#writer === null) return
+    const { first } = await this.#writer.appends.flush()
     if (first !== null) throw first
   }
 
   /** Starts a flush under any policy, without waiting for it. */
   flushSoon(): void {
-    this.#pipeline.flusher.flushSoon()
+    this.#writer?.pipeline.flusher.flushSoon()
   }
 
   /** Damage was found; the first time it is, the owner hears of it. */
   noteDamage(damage: Damage): void {
     // Met by a read that began before the log was cut below.
-    if (damage.from >= Math.min(this.highWatermark, this.#lifecycle.loweredTo)) return
+    const loweredTo = this.#lifecycle?.loweredTo ?? Number.POSITIVE_INFINITY
+    if (damage.from >= Math.min(this.highWatermark, loweredTo)) return
     if (isKnownDamage(this.damage, damage)) return
     const wasOk = this.state === 'ok'
-    this.#pipeline.segments.noteDamage(damage)
+    this.segments.noteDamage(damage)
     this.#listener.corruption(damage)
     if (wasOk) this.#listener.stateChanged('damaged', undefined)
   }
@@ -256,17 +291,17 @@ export class PartitionLog
   /** What a repair may change. */
   get repairable(): RepairableFiles {
     return {
-      segments: this.#pipeline.segments,
-      rewriteEpochs: (runs, endOffset) => this.#pipeline.rewriteEpochs(runs, endOffset),
+      segments: this.segments,
+      rewriteEpochs: (runs, endOffset) => this.writer.pipeline.rewriteEpochs(runs, endOffset),
       replaceSnapshots: async paths => {
-        await this.#snapshots.remove(paths)
+        await this.#producerSnapshots.remove(paths)
         await this.saveProducers()
       },
     }
   }
 
   verifiableSegments(): readonly VerifiableSegment[] {
-    return this.#pipeline.segments.segments().map(({ baseOffset, endPosition, indexes }) => ({
+    return this.segments.segments().map(({ baseOffset, endPosition, indexes }) => ({
       baseOffset,
       endPosition,
       hasIndexFiles: indexes === null,
@@ -275,19 +310,19 @@ export class PartitionLog
 
   /** There is too little room on the disk: appends that are not accepted yet are refused. */
   refuseWaiting(error: DiskFullError): void {
-    this.#appends.refuseWaiting(error)
+    this.#writer?.appends.refuseWaiting(error)
   }
 
   /** Rolls an active segment that is older than `segmentMs`: at once, or with the next write when it is not idle. */
   sweep(nowMs: number): void {
-    const { active } = this.#pipeline.segments
+    const { active } = this.segments
     const { segmentMs } = this.config
     if (active === null || active.sizeBytes === 0 || segmentMs < 0) return
-    if (this.#appends.refusal !== null) return
+    if (this.#refusal !== null) return
     const sinceMs = active.firstAppendMs ?? active.createdMs
     if (nowMs - sinceMs < segmentMs) return
-    this.#pipeline.rollIdle()
-    if (this.#pipeline.segments.active === active) this.#pipeline.segments.sealWithNextWrite()
+    this.writer.pipeline.rollIdle()
+    if (this.segments.active === active) this.segments.sealWithNextWrite()
   }
 
   /**
@@ -295,16 +330,17 @@ export class PartitionLog
    * latest with the next write when appends go on all the time.
    */
   async roll(): Promise<void> {
-    const { segments } = this.#pipeline
+    const { segments } = this
     await this.flush()
     const { active } = segments
     if (active === null || active.sizeBytes === 0) return
-    this.#pipeline.rollIdle()
+    const { pipeline } = this.writer
+    pipeline.rollIdle()
     if (segments.active === active) segments.sealWithNextWrite()
     for (let turn = 0; turn < maxRollTurns && !segments.hasFinished(active); turn++) {
-      if (this.#lifecycle.isEnding || this.#pipeline.failure !== null) return
+      if (this.#lifecycle?.isEnding === true || this.failure !== null) return
       await this.flush()
-      await this.#pipeline.whenQuiet()
+      await pipeline.whenQuiet()
       await segments.whenFinished()
     }
   }
@@ -321,21 +357,21 @@ export class PartitionLog
    * and with StorageError when the file system fails; what was not replaced by then is as it was.
    */
   compact(request: CompactionRequest, signal: AbortSignal): Promise<CompactionResult> {
-    const { refusal } = this.#appends
-    if (refusal !== null) return Promise.reject(refusal)
-    if (this.#lifecycle.isEnding) return Promise.reject(new ClosedError())
+    if (this.#refusal !== null) return Promise.reject(this.#refusal)
+    if (this.#lifecycle?.isEnding === true) return Promise.reject(new ClosedError())
+    this.#compaction ??= new CompactionSlot()
     return this.#compaction.run(signal, inner =>
       compactPartition(this.#environment, this.#compacted(), { ...request, signal: inner }),
     )
   }
 
   #compacted(): CompactedPartition {
-    const { segments, offsets } = this.#pipeline
+    const { segments, offsets, producers } = this.#parts
     const { segmentBytes, indexIntervalBytes } = this.config
     return {
       dir: this.dir,
       segments,
-      producers: this.#producers,
+      producers,
       logStartOffset: offsets.logStartOffset,
       highWatermark: offsets.highWatermark,
       segmentBytes,
@@ -362,8 +398,8 @@ export class PartitionLog
    * producers. What was the recovery point before the call may be checkpointed after it.
    */
   async checkpoint(): Promise<void> {
-    if (this.#appends.refusal !== null) return
-    this.#pipeline.segments.saveIndexes()
+    if (this.#refusal !== null) return
+    this.segments.saveIndexes()
     await this.saveProducers()
   }
 
@@ -372,7 +408,7 @@ export class PartitionLog
    * `lower` makes the checkpoints say so, durably, before a byte is cut.
    */
   truncateTo(offset: number, lower: (offset: number) => Promise<void>): Promise<void> {
-    return this.#lifecycle.truncateTo(offset, lower)
+    return this.#ending.truncateTo(offset, lower)
   }
 
   /**
@@ -380,56 +416,26 @@ export class PartitionLog
    * epoch. Does nothing when the partition has not failed.
    */
   recover(): Promise<void> {
-    return this.#lifecycle.recover()
+    return this.#ending.recover()
   }
 
   /** Flushes everything accepted and ends. Rejects with the first failure. Idempotent. */
   close(): Promise<void> {
-    return this.#lifecycle.close()
+    return this.#ending.close()
   }
 
   /** The topic goes: what is pending is rejected with `error` and nothing more is written. */
   abandon(error: Error): Promise<void> {
-    return this.#lifecycle.abandon(error)
-  }
-
-  // ---- what the writing side tells
-
-  scheduleTurn(): void {
-    this.#appends.scheduleTurn()
-  }
-
-  completeBatches(): void {
-    this.#appends.completeBatches()
-  }
-
-  flushed(recoveryPoint: number, flushedBytes: number): void {
-    this.#producers.commit(recoveryPoint)
-    this.#listener.flushed(flushedBytes)
-    this.#waiters.reached(this.highWatermark)
-  }
-
-  flushFailed(error: Error): void {
-    this.#listener.flushFailed(error)
-  }
-
-  fellBack(error: DiskFullError, lostCount: number): void {
-    this.#appends.fellBack(error, lostCount)
-    this.#listener.diskFull(error)
-  }
-
-  failed(failure: StorageError, submittedOffset: number): void {
-    this.#appends.failed(failure, submittedOffset)
-    this.#listener.stateChanged('failed', failure)
+    return this.#ending.abandon(error)
   }
 
   // ---- ending and beginning again
 
   async saveProducers(): Promise<void> {
-    if (this.#producers.isEmpty) return
-    await this.#snapshots.save(() => ({
+    if (this.#parts.producers.isEmpty) return
+    await this.#producerSnapshots.save(() => ({
       offset: this.recoveryPoint,
-      bytes: this.#producers.snapshot(),
+      bytes: this.#parts.producers.snapshot(),
     }))
   }
 
@@ -437,66 +443,56 @@ export class PartitionLog
 
   /** Timestamps further ahead than `timestampAfterMaxMs` that were appended since the last call. */
   takeImplausible(): ImplausibleFound | null {
-    return this.#pipeline.segments.implausible.take()
+    return this.segments.takeImplausible()
   }
 
   exclusively<T>(work: () => Promise<T>): Promise<T> {
-    return this.#lifecycle.exclusively(work)
+    return this.#ending.exclusively(work)
   }
 
   newestTimestamp(baseOffset: number): Promise<number> {
-    return this.#reader.newestTimestamp(baseOffset, this.#pipeline.offsets)
+    return this.reader.newestTimestamp(baseOffset, this.offsets)
   }
 
   showLogStart(offset: number): void {
-    this.#pipeline.offsets.startAt(offset)
+    this.offsets.startAt(offset)
     this.#listener.logStartMoved()
   }
 
   async gaveUp(wasDamaged: boolean): Promise<void> {
     if (wasDamaged && this.state === 'ok') this.#listener.stateChanged('ok', undefined)
     try {
-      await this.#pipeline.trimEpochs(this.logStartOffset)
-      await this.#snapshots.removeBelow(this.logStartOffset)
+      await this.writer.pipeline.trimEpochs(this.logStartOffset)
+      await this.#producerSnapshots.removeBelow(this.logStartOffset)
     } catch (error) {
       this.#listener.backgroundFailed('trimming what lies below the log start', error as Error)
     }
   }
 
-  whenProducersSaved(): Promise<void> {
-    return this.#snapshots.whenSaved()
+  async whenProducersSaved(): Promise<void> {
+    await this.#snapshots?.whenSaved()
   }
 
-  stopCompaction(): Promise<void> {
-    return this.#compaction.stop()
+  async stopCompaction(): Promise<void> {
+    await this.#compaction?.stop()
+  }
+
+  wakeWaiters(): void {
+    this.#waiters?.wakeAll()
   }
 
   takeOver(recovered: RecoveredPartition, epoch: WritingEpoch): void {
-    this.#pipeline = this.#makePipeline(recovered, epoch)
-    this.#producers = recovered.producers
-    this.#appends.resume({ pipeline: this.#pipeline, producers: this.#producers })
+    this.#parts = this.#partsOf(recovered, epoch)
+    this.writer.takeOver(this.#parts)
     this.#listener.stateChanged(this.state, undefined)
     this.#listener.flushed(0)
-    this.#waiters.reached(this.highWatermark)
+    this.#waiters?.reached(this.highWatermark)
   }
 
-  #makePipeline(recovered: RecoveredPartition, epoch: WritingEpoch): WritePipeline {
-    const { sealed, active, damage, remembered, epochs, lastAppendMs } = recovered
-    const segments = new SegmentSet(this.#environment, this.dir, {
-      sealed,
-      active,
-      damage: [...remembered, ...damage],
-      hasNewDamage: damage.length > 0,
-      logStartOffset: recovered.logStartOffset,
-      isListed: recovered.isListed,
-      listener: this.#listener,
-    })
-    segments.implausible.afterMaxMs = this.#timestampAfterMaxMs
-    const offsets = new PartitionOffsets(recovered.logStartOffset, recovered.logEndOffset)
-    return new WritePipeline(
-      this.#environment,
-      { dir: this.dir, identity: this.identity, acks: this.#acks, host: this },
-      { offsets, segments, epochs, lastAppendMs, ...epoch },
-    )
+  #partsOf(recovered: RecoveredPartition, epoch: WritingEpoch): PartitionParts {
+    const of = { environment: this.#environment, dir: this.dir, listener: this.#listener, epoch }
+    const parts = partsOf(recovered, of)
+    parts.segments.timestampAfterMaxMs = this.#config.timestampAfterMaxMs
+    return parts
   }
 }

@@ -6,17 +6,19 @@
  * rolled, and the new, empty one is durable before the old one goes, so that the partition's offsets
  * go on where they were, whatever is left of it.
  */
-import { OffsetOutOfRangeError } from '../errors.ts'
+import { OffsetOutOfRangeError, type StorageError } from '../errors.ts'
 import type { DeletionReason, KeptBecause } from '../types.ts'
 import type { Damage, PartitionIdentity } from './environment.ts'
 import type { HeldSegment } from './held-segments.ts'
+import type { PartitionOffsets } from './partition-offsets.ts'
+import type { PartitionWriter } from './partition-writer.ts'
 import {
   type GroupPosition,
   judgeSegments,
   type RetentionLimits,
   type SegmentVerdict,
 } from './retention-rules.ts'
-import type { WritePipeline } from './write-pipeline.ts'
+import type { SegmentSet } from './segment-set.ts'
 
 /** Makes a log start durable before anything is given up. */
 export type RaiseLogStart = (offset: number) => Promise<void>
@@ -26,8 +28,14 @@ export interface RetentionHost {
   readonly identity: PartitionIdentity
   readonly logStartOffset: number
   readonly highWatermark: number
-  /** The present one; recovery puts another in its place. */
-  readonly pipeline: WritePipeline
+  /** The present ones; recovery puts others in their place. */
+  readonly offsets: PartitionOffsets
+  readonly segments: SegmentSet
+  /** Set when nothing more is written. */
+  readonly failure: StorageError | null
+  readonly isIdle: boolean
+  /** Made by the first that asks for it. */
+  readonly writer: PartitionWriter
   readonly damage: readonly Damage[]
   /** Runs when no truncation, recovery or other retention is under way; rejects once the partition ends. */
   exclusively<T>(work: () => Promise<T>): Promise<T>
@@ -68,7 +76,7 @@ const noneDeleted: readonly DeletedSegment[] = []
 export class PartitionRetention {
   readonly #host: RetentionHost
   /** Largest timestamps of sealed segments, which never change. */
-  readonly #timestamps = new WeakMap<object, number>()
+  #timestamps: WeakMap<object, number> | null = null
 
   constructor(host: RetentionHost) {
     this.#host = host
@@ -80,8 +88,8 @@ export class PartitionRetention {
    * Rejects with StorageError when the file system fails; what has not been given up by then is kept.
    */
   async sweep(request: RetentionRequest, raise: RaiseLogStart): Promise<readonly DeletedSegment[]> {
-    if (this.#host.pipeline.failure !== null) return noneDeleted
-    const { hasLeftovers } = this.#host.pipeline.segments
+    if (this.#host.failure !== null) return noneDeleted
+    const { hasLeftovers } = this.#host.segments
     if (!hasLeftovers && goingOf(await this.judge(request)).length === 0) {
       if (request.limits.retentionMs !== -1) await this.#keepTimes()
       return noneDeleted
@@ -96,10 +104,9 @@ export class PartitionRetention {
 
   /** Age goes on over a crash: what is flushed of the active segment is put on record with its times. */
   async #keepTimes(): Promise<void> {
-    const { pipeline } = this.#host
-    const { writtenOffset, recoveryPoint } = pipeline.offsets
-    if (!pipeline.isIdle || writtenOffset !== recoveryPoint) return
-    await pipeline.segments.listActive()
+    const { isIdle, offsets, segments } = this.#host
+    if (!isIdle || offsets.writtenOffset !== offsets.recoveryPoint) return
+    await segments.listActive()
   }
 
   /** Gives up the sealed segments that end at or below `offset`, whatever the rules say. */
@@ -127,14 +134,14 @@ export class PartitionRetention {
    */
   deleteRecords(offset: number, raise: RaiseLogStart): Promise<readonly DeletedSegment[]> {
     return this.#host.exclusively(async () => {
-      const { pipeline, identity, logStartOffset, highWatermark } = this.#host
-      if (pipeline.failure !== null) throw pipeline.failure
+      const { failure, segments, identity, logStartOffset, highWatermark } = this.#host
+      if (failure !== null) throw failure
       if (offset > highWatermark) {
         throw new OffsetOutOfRangeError({ ...identity, offset }, logStartOffset, highWatermark)
       }
       if (offset <= logStartOffset) return noneDeleted
       const verdict: SegmentVerdict = { goes: 'log start', keptBecause: null, deletableAt: 0 }
-      const below = pipeline.segments.held().filter(segment => segment.endOffset <= offset)
+      const below = segments.held().filter(segment => segment.endOffset <= offset)
       const going = below.filter(({ isActive }) => !isActive).map(segment => ({ segment, verdict }))
       return await this.#giveUpTo(offset, going, raise)
     })
@@ -142,17 +149,17 @@ export class PartitionRetention {
 
   /** The segments that appends do not go to and that are flushed, oldest first. */
   sealed(): readonly HeldSegment[] {
-    const { pipeline, highWatermark } = this.#host
-    return pipeline.segments
+    const { segments, highWatermark } = this.#host
+    return segments
       .held()
       .filter(({ isActive, endOffset }) => !isActive && endOffset <= highWatermark)
   }
 
   /** What the rules say of each segment. */
   async judge(request: RetentionRequest): Promise<readonly JudgedSegment[]> {
-    const { pipeline, logStartOffset, highWatermark } = this.#host
+    const { logStartOffset, highWatermark } = this.#host
     const { limits, positions, nowMs } = request
-    const held = pipeline.segments.held()
+    const held = this.#host.segments.held()
     const isByRecord = limits.retentionBy === 'record' && limits.retentionMs !== -1
     const segments = []
     for (const segment of held) {
@@ -163,33 +170,35 @@ export class PartitionRetention {
     const verdicts = judgeSegments(partition, limits)
     return held.map((segment, index) => {
       const verdict = verdicts[index] as SegmentVerdict
-      return { segment, verdict: pipeline.failure === null ? verdict : keptByFailure }
+      return { segment, verdict: this.#host.failure === null ? verdict : keptByFailure }
     })
   }
 
   /** The largest timestamp of the segment's records; -1 when they have none. */
   async newestTimestamp(segment: HeldSegment): Promise<number> {
     if (segment.maxTimestamp !== null) return segment.maxTimestamp
-    const known = this.#timestamps.get(segment.identity)
+    const known = this.#timestamps?.get(segment.identity)
     if (known !== undefined) return known
     const timestamp = await this.#host.newestTimestamp(segment.baseOffset)
+    this.#timestamps ??= new WeakMap()
     this.#timestamps.set(segment.identity, timestamp)
     return timestamp
   }
 
   /** False when appends are under way: they go on, and the segment is rolled another time. */
   async #rollActive(): Promise<boolean> {
-    const { pipeline } = this.#host
-    const { active } = pipeline.segments
+    const { segments } = this.#host
+    const { pipeline } = this.#host.writer
+    const { active } = segments
     pipeline.rollIdle()
-    if (pipeline.segments.active === active) {
-      pipeline.segments.sealWithNextWrite()
+    if (segments.active === active) {
+      segments.sealWithNextWrite()
       return false
     }
     await pipeline.whenQuiet()
-    await pipeline.segments.whenFinished()
+    await segments.whenFinished()
     if (pipeline.failure !== null) throw pipeline.failure
-    return pipeline.segments.active !== null
+    return segments.active !== null
   }
 
   async #giveUp(
@@ -209,7 +218,7 @@ export class PartitionRetention {
     const host = this.#host
     const damage = [...host.damage]
     const isHigher = offset > host.logStartOffset
-    const gone = await host.pipeline.segments.giveUp(offset, async () => {
+    const gone = await host.segments.giveUp(offset, async () => {
       if (!isHigher) return
       await raise(offset)
       host.showLogStart(offset)

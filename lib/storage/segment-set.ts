@@ -18,7 +18,7 @@ import type { PinnedFile } from './file-handles.ts'
 import { attempt } from './file-io.ts'
 import { HeadRemoval } from './head-removal.ts'
 import { type HeldSegment, heldSegments } from './held-segments.ts'
-import { ImplausibleTimestamps } from './implausible-timestamps.ts'
+import { type ImplausibleFound, ImplausibleTimestamps } from './implausible-timestamps.ts'
 import type { SegmentIndexes } from './index-cache.ts'
 import { saveIndexEntries, writeIndexFiles } from './index-files.ts'
 import type { BatchBoundary, ReadableSegment } from './readable-segment.ts'
@@ -75,7 +75,9 @@ export class SegmentSet {
   readonly #removal: HeadRemoval
   readonly #openedMs: number
   damage: Damage[]
-  readonly implausible: ImplausibleTimestamps = new ImplausibleTimestamps()
+  /** How far ahead of its append a record's timestamp may lie, in ms; -1: as far as it likes. */
+  timestampAfterMaxMs = -1
+  #implausible: ImplausibleTimestamps | null = null
 
   constructor(
     environment: StorageEnvironment,
@@ -325,7 +327,16 @@ export class SegmentSet {
         indexIntervalBytes,
       })
     }
-    this.implausible.wrote(region, active.maxTimestamp, nowMs)
+    const limitMs = nowMs + this.timestampAfterMaxMs
+    // Looking at the largest of the segment costs nothing: most writes end here.
+    if (this.timestampAfterMaxMs === -1 || active.maxTimestamp <= limitMs) return
+    this.#implausible ??= new ImplausibleTimestamps()
+    this.#implausible.wrote(region, limitMs)
+  }
+
+  /** Timestamps that lay too far ahead in what was written since the last call. */
+  takeImplausible(): ImplausibleFound | null {
+    return this.#implausible?.take() ?? null
   }
 
   /** Cuts what a failed write may have left behind the last good batch, and syncs that. */
