@@ -91,7 +91,7 @@ async function runVariant(
     }
     const rounds = Math.min(options.rounds, workload.rounds ?? options.rounds)
     for (let round = 0; round < rounds; round++) {
-      for (const [name, { kind, run }] of Object.entries(variant.sides)) {
+      for (const [name, { kind, run }] of inTurn(Object.entries(variant.sides), round)) {
         if (run === undefined) continue
         if (kind === 'peer' && (!options.withPeers || round >= peerRounds)) continue
         if (skipped[name] === undefined) await runSide(name, round)
@@ -102,6 +102,12 @@ async function runVariant(
     rmSync(job.dir, { recursive: true, force: true })
     rmSync(job.preparedDir, { recursive: true, force: true })
   }
+}
+
+/** Each round begins with another side: who comes first finds the memory and the disk as others left them. */
+function inTurn<T>(sides: readonly T[], round: number): readonly T[] {
+  const first = round % sides.length
+  return [...sides.slice(first), ...sides.slice(0, first)]
 }
 
 function profileOf(

@@ -119,9 +119,11 @@ export class AssignedPartition {
     this.#problem = { error }
   }
 
-  /** Resolves when there is something to read, or the partition goes away, or on abort. */
-  async whenReady(signal: AbortSignal): Promise<void> {
-    await this.#cursor?.whenReady(signal)
+  /** Calls `wake` once, when there is something to read or the partition goes away. */
+  onceReady(wake: () => void): () => void {
+    if (this.#cursor !== null) return this.#cursor.onceReady(wake)
+    wake()
+    return () => {}
   }
 
   /** Whether waiting for it makes sense: it is not paused, and it is known where to read. */

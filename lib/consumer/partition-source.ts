@@ -8,6 +8,11 @@ import { keyOf } from './group-coordinator.ts'
 /** The longest time that a timer takes. */
 const longestMs = 2 ** 31 - 1
 
+/** The log tells when there is something in a partition, unless it is left before. */
+interface Watch {
+  leave: () => void
+}
+
 /**
  * A queue of partitions that may have something. Whoever takes one out puts it back when done with it; one
  * that turned out to have nothing is looked at again when the log tells that it has. So a partition
@@ -22,7 +27,7 @@ export class PartitionSource {
   readonly #queued = new Set<AssignedPartition>()
   /** Those that have nothing; `wait` makes the log tell when they have. */
   readonly #idle = new Set<AssignedPartition>()
-  readonly #watched = new Map<AssignedPartition, AbortController>()
+  readonly #watched = new Map<AssignedPartition, Watch>()
   #wake: (() => void) | null = null
   /** Something has happened that nobody has waited for yet. */
   #hasNews = false
@@ -54,7 +59,7 @@ export class PartitionSource {
   remove(partition: AssignedPartition): void {
     if (this.#held.delete(partition)) this.#partitions.delete(keyOf(partition))
     this.#idle.delete(partition)
-    this.#watched.get(partition)?.abort()
+    this.#watched.get(partition)?.leave()
     this.#watched.delete(partition)
   }
 
@@ -109,26 +114,27 @@ export class PartitionSource {
 
   /** Nobody is going to wait for a while: nothing of this keeps the process alive any more. */
   rest(): void {
-    for (const stop of this.#watched.values()) stop.abort()
+    const watched = [...this.#watched]
     this.#watched.clear()
+    for (const [partition, watch] of watched) {
+      watch.leave()
+      this.enqueue(partition)
+    }
   }
 
   #watch(partition: AssignedPartition): void {
     this.#idle.delete(partition)
     if (this.#watched.has(partition)) return
-    const stop = new AbortController()
-    this.#watched.set(partition, stop)
-    partition.whenReady(stop.signal).then(
-      () => this.#heard(partition, stop),
-      () => this.#heard(partition, stop),
-    )
+    // It may be heard of before `onceReady` has returned.
+    const watch: Watch = { leave: () => {} }
+    this.#watched.set(partition, watch)
+    watch.leave = partition.onceReady(() => void this.#heard(partition, watch))
   }
 
-  async #heard(partition: AssignedPartition, stop: AbortController): Promise<void> {
+  async #heard(partition: AssignedPartition, watch: Watch): Promise<void> {
     // A partition that is being recovered, or closed, ends every wait at once: look again in another turn.
-    if (!stop.signal.aborted && !partition.isReady)
-      await new Promise(resolve => setImmediate(resolve))
-    if (this.#watched.get(partition) === stop) this.#watched.delete(partition)
+    if (!partition.isReady) await new Promise(resolve => setImmediate(resolve))
+    if (this.#watched.get(partition) === watch) this.#watched.delete(partition)
     this.enqueue(partition)
   }
 }

@@ -141,15 +141,26 @@ export class ForeignPartition implements DescribedPartition, VerifiablePartition
     return this.#reader.readChunk(request, this)
   }
 
-  async whenAbove(offset: number, signal?: AbortSignal): Promise<void> {
-    if (this.#isEnded || this.highWatermark > offset || signal?.aborted === true) return
-    const unfollow = this.#watch.follow()
-    try {
-      // Following begins with a look at the slots, which may have said enough.
-      if (this.highWatermark <= offset && !this.#isEnded) await this.#waiters.wait(offset, signal)
-    } finally {
+  onceAbove(offset: number, wake: () => void): () => void {
+    // Following begins with a look at the slots, which may say enough.
+    const unfollow = this.#isDueAbove(offset) ? null : this.#watch.follow()
+    if (unfollow === null || this.#isDueAbove(offset)) {
+      unfollow?.()
+      wake()
+      return () => {}
+    }
+    const leave = this.#waiters.once(offset, () => {
+      unfollow()
+      wake()
+    })
+    return () => {
+      leave()
       unfollow()
     }
+  }
+
+  #isDueAbove(offset: number): boolean {
+    return this.#isEnded || this.highWatermark > offset
   }
 
   offsetForTimestamp(timestamp: number): Promise<number | null> {

@@ -71,9 +71,12 @@ export class PartitionCursor {
     return this.#position < (live ? this.#access.highWatermark : this.#end)
   }
 
-  /** Resolves when there is something above the position, when the partition goes away, or on abort. */
-  async whenReady(signal: AbortSignal): Promise<void> {
-    await this.#access.whenAbove(this.#position, signal)
+  /**
+   * Calls `wake` once, when there is something above the position or the partition goes away; not
+   * when what is returned was called before.
+   */
+  onceReady(wake: () => void): () => void {
+    return this.#access.onceAbove(this.#position, wake)
   }
 
   /**

@@ -213,14 +213,18 @@ export class PartitionHandle<K = Buffer, V = Buffer> implements Partition<K, V> 
 
   /** Waits for something at `from`, at most `maxWaitMs`; -1 waits for ever. */
   async #waitAbove(from: Offset, maxWaitMs: number, signal?: AbortSignal): Promise<void> {
-    const stop = new AbortController()
-    const end = (): void => stop.abort()
+    let end = (): void => {}
+    const ended = new Promise<void>(resolve => {
+      end = resolve
+    })
     const timer = maxWaitMs === -1 ? null : this.#state.clock.setTimer(maxWaitMs, end)
     signal?.addEventListener('abort', end)
+    const leave = this.#access().onceAbove(from, end)
     try {
-      await this.#access().whenAbove(from, stop.signal)
+      await ended
       signal?.throwIfAborted()
     } finally {
+      leave()
       timer?.cancel()
       signal?.removeEventListener('abort', end)
     }

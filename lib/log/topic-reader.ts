@@ -2,8 +2,6 @@
  * Where a reader gets its chunks from: one partition, or several that take turns by chunk. While a
  * chunk is consumed the next one is read, and no more than that one.
  */
-import { setMaxListeners } from 'node:events'
-
 import type { From, Offset } from '../types.ts'
 import { PartitionCursor } from './partition-cursor.ts'
 import type { ResolvedReadOptions } from './read-options.ts'
@@ -156,17 +154,16 @@ export class ChunkFeed {
 
   /** Resolves when any partition has more, when one was added, or on `close`. */
   async #whenReady(): Promise<void> {
-    // Made anew for each wait: a wait left behind would keep the process alive for nobody.
-    const stop = new AbortController()
-    setMaxListeners(0, stop.signal)
+    const leaves: (() => void)[] = []
     try {
-      await new Promise<void>((resolve, reject) => {
+      await new Promise<void>(resolve => {
         this.#wake = resolve
-        for (const cursor of this.#cursors) cursor.whenReady(stop.signal).then(resolve, reject)
+        for (const cursor of this.#cursors) leaves.push(cursor.onceReady(resolve))
       })
     } finally {
       this.#wake = null
-      stop.abort()
+      // A wait left behind would keep the process alive for nobody.
+      for (const leave of leaves) leave()
     }
   }
 }

@@ -26,33 +26,35 @@ export class HighWatermarkWaiters {
     return this.#waiters.size === 0
   }
 
-  /** Resolves when `reached` is called with more than `offset`, on `wakeAll`, or when `signal` aborts. */
-  wait(offset: number, signal: AbortSignal | undefined): Promise<void> {
-    return new Promise(resolve => {
-      const waiter: Waiter = {
-        offset,
-        wake: () => {
-          this.#waiters.delete(waiter)
-          if (this.isEmpty) this.#release()
-          signal?.removeEventListener('abort', waiter.wake)
-          resolve()
-        },
-      }
-      this.#waiters.add(waiter)
-      if (this.#anchor === null) this.#stayAlive()
-      signal?.addEventListener('abort', waiter.wake, { once: true })
-      if (signal?.aborted) waiter.wake()
-    })
+  /**
+   * Calls `wake` once, when `reached` is called with more than `offset`, or on `wakeAll`; never when what
+   * is returned has been called before.
+   */
+  once(offset: number, wake: () => void): () => void {
+    const waiter: Waiter = { offset, wake }
+    this.#waiters.add(waiter)
+    if (this.#anchor === null) this.#stayAlive()
+    return () => this.#leave(waiter)
   }
 
   /** The high watermark is now `offset`. */
   reached(offset: number): void {
-    for (const waiter of this.#waiters) if (waiter.offset < offset) waiter.wake()
+    for (const waiter of [...this.#waiters]) if (waiter.offset < offset) this.#wake(waiter)
   }
 
   /** The partition is going away: nothing more will come. */
   wakeAll(): void {
-    for (const waiter of this.#waiters) waiter.wake()
+    for (const waiter of [...this.#waiters]) this.#wake(waiter)
+  }
+
+  #wake(waiter: Waiter): void {
+    this.#leave(waiter)
+    waiter.wake()
+  }
+
+  #leave(waiter: Waiter): void {
+    this.#waiters.delete(waiter)
+    if (this.isEmpty) this.#release()
   }
 
   /** A timer that does nothing but be set, and sets itself again when its time is over. */

@@ -249,11 +249,13 @@ export class PartitionLog
     return this.reader.readChunk(request, this.offsets)
   }
 
-  whenAbove(offset: number, signal?: AbortSignal): Promise<void> {
-    if (this.highWatermark > offset || this.#lifecycle?.isOver === true || signal?.aborted)
-      return Promise.resolve()
-    this.#waiters ??= new HighWatermarkWaiters(this.#environment.clock)
-    return this.#waiters.wait(offset, signal)
+  onceAbove(offset: number, wake: () => void): () => void {
+    if (this.highWatermark <= offset && this.#lifecycle?.isOver !== true) {
+      this.#waiters ??= new HighWatermarkWaiters(this.#environment.clock)
+      return this.#waiters.once(offset, wake)
+    }
+    wake()
+    return () => {}
   }
 
   offsetForTimestamp(timestamp: number): Promise<number | null> {

@@ -5,7 +5,6 @@ import { describe, it } from 'node:test'
 import type { Clock } from '../../lib/clock.ts'
 import { HighWatermarkWaiters } from '../../lib/storage/high-watermark-waiters.ts'
 import { manualClock } from '../../lib/testing/manual-clock.ts'
-import { stateOf } from '../support/open-partition.ts'
 
 /** A clock that counts the timers which keep the process alive, and the clock by which it is moved. */
 function watchedClock(): { clock: Clock; alive: () => number; advance: (ms: number) => void } {
@@ -32,71 +31,82 @@ function watchedClock(): { clock: Clock; alive: () => number; advance: (ms: numb
   return { clock, alive: () => timers.size, advance: ms => inner.advance(ms) }
 }
 
+/** Waits, and counts how often it was woken. */
+function waitFor(
+  waiters: HighWatermarkWaiters,
+  offset: number,
+): { readonly leave: () => void; readonly woken: () => number } {
+  let count = 0
+  const leave = waiters.once(offset, () => count++)
+  return { leave, woken: () => count }
+}
+
 describe('HighWatermarkWaiters', () => {
-  it('the high watermark passes an offset -> who waits for it wakes, who waits further on does not', async () => {
+  it('the high watermark passes an offset -> who waits for it wakes, who waits further on does not', () => {
     const waiters = new HighWatermarkWaiters(manualClock())
-    const [near, far] = [waiters.wait(5, undefined), waiters.wait(6, undefined)]
+    const [near, far] = [waitFor(waiters, 5), waitFor(waiters, 6)]
     waiters.reached(5)
-    assert.equal(await stateOf(near), 'pending')
+    assert.equal(near.woken(), 0)
     waiters.reached(6)
-    assert.deepEqual([await stateOf(near), await stateOf(far)], ['fulfilled', 'pending'])
+    assert.deepEqual([near.woken(), far.woken()], [1, 0])
     waiters.reached(7)
-    assert.equal(await stateOf(far), 'fulfilled')
+    assert.deepEqual([near.woken(), far.woken()], [1, 1])
     assert.ok(waiters.isEmpty)
   })
 
-  it('the partition goes away -> everybody wakes', async () => {
+  it('the partition goes away -> everybody wakes', () => {
     const waiters = new HighWatermarkWaiters(manualClock())
-    const all = [waiters.wait(5, undefined), waiters.wait(1000, undefined)]
+    const all = [waitFor(waiters, 5), waitFor(waiters, 1000)]
     waiters.wakeAll()
-    await Promise.all(all)
+    assert.deepEqual(
+      all.map(({ woken }) => woken()),
+      [1, 1],
+    )
     assert.ok(waiters.isEmpty)
   })
 
-  it('the signal aborts -> its waiter alone wakes', async () => {
+  it('somebody leaves -> nobody wakes him, and others wait on', () => {
     const waiters = new HighWatermarkWaiters(manualClock())
-    const controller = new AbortController()
-    const [mine, other] = [waiters.wait(5, controller.signal), waiters.wait(5, undefined)]
-    controller.abort()
-    assert.deepEqual([await stateOf(mine), await stateOf(other)], ['fulfilled', 'pending'])
-  })
-
-  it('the signal has aborted before -> wakes at once, and nothing is left behind', async () => {
-    const { clock, alive } = watchedClock()
-    const waiters = new HighWatermarkWaiters(clock)
-    await waiters.wait(5, AbortSignal.abort())
-    assert.ok(waiters.isEmpty)
-    assert.equal(alive(), 0)
-  })
-
-  it('woken -> no listener is left on a signal that lives on', async t => {
-    const waiters = new HighWatermarkWaiters(manualClock())
-    const { signal } = new AbortController()
-    const removed = t.mock.method(signal, 'removeEventListener')
-    const waiting = waiters.wait(5, signal)
+    const [mine, other] = [waitFor(waiters, 5), waitFor(waiters, 5)]
+    mine.leave()
     waiters.reached(6)
-    await waiting
-    assert.equal(removed.mock.callCount(), 1)
+    assert.deepEqual([mine.woken(), other.woken()], [0, 1])
+  })
+
+  it('who is woken waits anew at once -> he is woken by the next flush, not by this one', () => {
+    const waiters = new HighWatermarkWaiters(manualClock())
+    let count = 0
+    const again = (): void => {
+      count++
+      waiters.once(6, again)
+    }
+    waiters.once(5, again)
+    waiters.reached(6)
+    assert.equal(count, 1)
+    waiters.reached(7)
+    assert.equal(count, 2)
   })
 
   it('several wait -> one timer keeps the process alive, until the last of them has woken', () => {
     const { clock, alive } = watchedClock()
     const waiters = new HighWatermarkWaiters(clock)
-    void waiters.wait(5, undefined)
-    void waiters.wait(9, undefined)
+    waitFor(waiters, 5)
+    waitFor(waiters, 9)
     assert.equal(alive(), 1)
     waiters.reached(6)
     assert.equal(alive(), 1)
     waiters.reached(10)
     assert.equal(alive(), 0)
-    void waiters.wait(20, undefined)
+    waitFor(waiters, 20).leave()
+    assert.equal(alive(), 0)
+    waitFor(waiters, 20)
     assert.equal(alive(), 1)
   })
 
   it('somebody waits for months -> the process is still kept alive', () => {
     const { clock, alive, advance } = watchedClock()
     const waiters = new HighWatermarkWaiters(clock)
-    void waiters.wait(5, undefined)
+    waitFor(waiters, 5)
     advance(90 * 24 * 60 * 60 * 1000)
     assert.equal(alive(), 1)
     waiters.reached(6)

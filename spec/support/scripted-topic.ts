@@ -153,19 +153,20 @@ export class ScriptedPartition implements PartitionAccess {
     }
   }
 
-  whenAbove(offset: number, signal?: AbortSignal): Promise<void> {
-    if (this.logEndOffset > offset || signal?.aborted === true) return Promise.resolve()
-    return new Promise(resolve => {
-      const waiter = {
-        offset,
-        wake: () => {
-          this.#waiters.delete(waiter)
-          resolve()
-        },
-      }
-      this.#waiters.add(waiter)
-      signal?.addEventListener('abort', waiter.wake)
-    })
+  onceAbove(offset: number, wake: () => void): () => void {
+    if (this.logEndOffset > offset) {
+      wake()
+      return () => {}
+    }
+    const waiter = {
+      offset,
+      wake: () => {
+        this.#waiters.delete(waiter)
+        wake()
+      },
+    }
+    this.#waiters.add(waiter)
+    return () => void this.#waiters.delete(waiter)
   }
 
   async offsetForTimestamp(timestamp: number): Promise<number | null> {
