@@ -1,15 +1,27 @@
 /**
  * How fast a compaction goes: it gives way to the event loop whenever a slice of work is done, and
- * waits when it has moved more bytes than it may. Slices are counted and not timed, so that a test
- * does the same work in the same steps each time.
+ * waits when it has moved more bytes than it may. A slice ends by its time, and by count at the latest,
+ * so that under a clock that stands still a test does the same work in the same steps each time.
  */
 import type { Clock } from '../clock.ts'
 
-/** Records of one slice; looking at one takes about half a microsecond (spec/support/soak-compaction.ts). */
+/**
+ * Records between two looks at the clock. One takes half a microsecond, and up to 15 µs before its code
+ * is compiled and the memory of the map has been touched (spec/support/soak-compaction.ts, 2026-11-22).
+ */
+export const stepRecords = 128
+
+/** Bytes between two looks at the clock: their checksums and copies take about 0.1 ms. */
+const stepBytes = 128 << 10
+
+/** What a slice may take. */
+const sliceMs = 2
+
+/** Records of one slice, however fast they go. */
 export const sliceRecords = 2048
 
-/** Bytes of one slice: their checksums and copies take less than a millisecond. */
-const sliceBytes = 512 << 10
+/** Bytes of one slice, however fast they go. */
+const sliceBytes = 4 * stepBytes
 
 /** It is not worth a timer to wait for less. */
 const leastWaitMs = 10
@@ -24,6 +36,11 @@ export class CompactionPace {
   #movedBytes = 0
   #records = 0
   #bytes = 0
+  /** Work at which the clock is looked at next. */
+  #lookRecords = stepRecords
+  #lookBytes = stepBytes
+  #sliceStartMs: number
+  #isFull = false
 
   constructor(
     clock: Clock,
@@ -41,31 +58,47 @@ export class CompactionPace {
     this.#bytesPerSecond = options.bytesPerSecond
     this.#keepAlive = options.keepAlive
     this.#startMs = clock.monotonicMs()
+    this.#sliceStartMs = this.#startMs
   }
 
-  /** Counts bytes read or written. */
+  /** Counts bytes that have been read. The time that was waited for them is none of the slice's. */
   moved(bytes: number): void {
     this.#movedBytes += bytes
+    this.#sliceStartMs = this.#clock.monotonicMs()
   }
 
-  /** Counts work; true when the slice is full. */
+  /** Counts work; true when the slice is full, until the next breath. */
   worked(records: number, bytes: number): boolean {
     this.#records += records
     this.#bytes += bytes
-    return this.#records >= sliceRecords || this.#bytes >= sliceBytes
+    this.#isFull ||=
+      this.#records >= sliceRecords || this.#bytes >= sliceBytes || this.#isTimeOver()
+    return this.#isFull
   }
 
   /** Lets everybody else have a turn, and waits as the rate demands. @throws the signal's reason */
   async breathe(): Promise<void> {
-    this.#records = 0
-    this.#bytes = 0
     await new Promise(resolve => setImmediate(resolve))
     this.#signal.throwIfAborted()
-    if (this.#bytesPerSecond <= 0) return
-    const dueMs = (this.#movedBytes / this.#bytesPerSecond) * 1000
-    const aheadMs = dueMs - (this.#clock.monotonicMs() - this.#startMs)
-    if (aheadMs >= leastWaitMs) await this.#wait(aheadMs)
-    this.#signal.throwIfAborted()
+    if (this.#bytesPerSecond > 0) {
+      const dueMs = (this.#movedBytes / this.#bytesPerSecond) * 1000
+      const aheadMs = dueMs - (this.#clock.monotonicMs() - this.#startMs)
+      if (aheadMs >= leastWaitMs) await this.#wait(aheadMs)
+      this.#signal.throwIfAborted()
+    }
+    this.#records = 0
+    this.#bytes = 0
+    this.#lookRecords = stepRecords
+    this.#lookBytes = stepBytes
+    this.#sliceStartMs = this.#clock.monotonicMs()
+    this.#isFull = false
+  }
+
+  #isTimeOver(): boolean {
+    if (this.#records < this.#lookRecords && this.#bytes < this.#lookBytes) return false
+    this.#lookRecords = this.#records + stepRecords
+    this.#lookBytes = this.#bytes + stepBytes
+    return this.#clock.monotonicMs() - this.#sliceStartMs >= sliceMs
   }
 
   #wait(delayMs: number): Promise<void> {

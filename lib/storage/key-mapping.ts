@@ -7,7 +7,7 @@ import {
   recordCountAt,
 } from '../record/batch-format.ts'
 import { RecordWalk } from '../record/record-walk.ts'
-import { sliceRecords } from './compaction-pace.ts'
+import { stepRecords } from './compaction-pace.ts'
 import {
   type CompactionWork,
   type DamageMet,
@@ -70,7 +70,7 @@ class KeyMapping {
     if (recordCount === 0) return null
     const section = recordsOf(buffer, position)
     const baseOffset = baseOffsetAt(buffer, position)
-    if (section instanceof Promise || recordCount > sliceRecords) {
+    if (section instanceof Promise || recordCount > stepRecords) {
       return this.#mapInSlices(section, { recordCount, baseOffset })
     }
     this.#work.pace.worked(recordCount, 0)
@@ -87,8 +87,8 @@ class KeyMapping {
     if (section === null) return 'damaged'
     const walk = new RecordWalk(section.bytes, section.start)
     const { end } = section
-    for (let left = batch.recordCount; left > 0; left -= sliceRecords) {
-      const count = Math.min(left, sliceRecords)
+    for (let left = batch.recordCount; left > 0; left -= stepRecords) {
+      const count = Math.min(left, stepRecords)
       const verdict = this.#mapSlice(walk, { end, count, baseOffset: batch.baseOffset })
       if (verdict !== null) return verdict
       if (this.#work.pace.worked(count, 0)) await this.#work.pace.breathe()

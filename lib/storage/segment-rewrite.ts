@@ -18,7 +18,7 @@ import { compressBatch } from '../record/codecs.ts'
 import { readInt64 } from '../record/int64.ts'
 import type { RecordWalk } from '../record/record-walk.ts'
 import { CompactedSegment } from './compacted-segment.ts'
-import { sliceRecords } from './compaction-pace.ts'
+import { stepRecords } from './compaction-pace.ts'
 import {
   type CompactionWork,
   type DamageMet,
@@ -148,7 +148,7 @@ class Rewrite {
       return this.#keepWhole(buffer, position, recordCount)
     }
     const section = recordsOf(buffer, position)
-    if (section instanceof Promise || recordCount > sliceRecords) {
+    if (section instanceof Promise || recordCount > stepRecords) {
       return this.#visitInSlices(section, { buffer, position })
     }
     this.#work.pace.worked(recordCount, 0)
@@ -167,9 +167,9 @@ class Rewrite {
     const { pace } = this.#work
     const filter = this.#filter(buffer, position, section)
     for (;;) {
-      const progress = filter.judge(sliceRecords, this.#keeps)
+      const progress = filter.judge(stepRecords, this.#keeps)
       if (progress === 'malformed') return 'damaged'
-      if (pace.worked(sliceRecords, 0)) await pace.breathe()
+      if (pace.worked(stepRecords, 0)) await pace.breathe()
       if (progress === 'done') return await this.#put(filter, { buffer, position })
     }
   }
@@ -221,11 +221,11 @@ class Rewrite {
     if (how.needsHorizon) {
       const { nowMs, deleteRetentionMs } = this.#rules
       const horizonMs = nowMs + deleteRetentionMs
-      const how = { count: sliceRecords, allocate: this.#allocate }
+      const how = { count: stepRecords, allocate: this.#allocate }
       const encoding = filter.encodeWithHorizon(horizonMs, how)
       let step = encoding.next()
       for (; step.done !== true; step = encoding.next()) {
-        if (this.#work.pace.worked(sliceRecords, 0)) await this.#work.pace.breathe()
+        if (this.#work.pace.worked(stepRecords, 0)) await this.#work.pace.breathe()
       }
       batch = step.value
     } else {

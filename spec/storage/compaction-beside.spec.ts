@@ -4,6 +4,7 @@ import { describe, it } from 'node:test'
 
 import { ClosedError } from '../../lib/errors.ts'
 import { batchField, batchSizeAt, sealBatch } from '../../lib/record/batch-format.ts'
+import { sliceRecords, stepRecords } from '../../lib/storage/compaction-pace.ts'
 import { type Files, faultyFiles } from '../../lib/testing/index.ts'
 import {
   append,
@@ -80,6 +81,55 @@ describe('Damage', () => {
     const { skipped, droppedRecords } = await partition.compact(wholePartition, signal)
     assert.deepEqual([skipped, droppedRecords], [null, 11])
   })
+})
+
+describe('Turns of the event loop', () => {
+  /** Compacts `records` of one key, and tells how many turns of the event loop passed meanwhile. */
+  async function turnsOf(
+    records: number,
+    batchRecords: number,
+    msPerLook: number,
+  ): Promise<number> {
+    const { partition, clock } = await openPartition()
+    for (let count = 0; count < records; count += batchRecords) {
+      const batch = Array.from({ length: batchRecords }, (_, index) => put('a', `${index}`))
+      await append(partition, ...batch)
+    }
+    const monotonicMs = clock.monotonicMs.bind(clock)
+    let lookedMs = 0
+    clock.monotonicMs = () => {
+      lookedMs += msPerLook
+      return monotonicMs() + lookedMs
+    }
+    let turns = 0
+    let isOver = false
+    const count = (): void => {
+      turns++
+      if (!isOver) setImmediate(count)
+    }
+    setImmediate(count)
+    const { keptRecords } = await compact(partition)
+    isOver = true
+    assert.equal(keptRecords, 1)
+    return turns
+  }
+
+  for (const [title, batchRecords] of [
+    ['one batch of many records', 32 * stepRecords],
+    ['many batches', stepRecords / 4],
+  ] as const) {
+    const records = 32 * stepRecords
+
+    it(`${title}, no step takes any time -> one at least for each slice of both readings`, async () => {
+      const turns = await turnsOf(records, batchRecords, 0)
+      assert.ok(turns >= (2 * records) / sliceRecords, `${turns} turns`)
+    })
+
+    it(`${title}, each step takes long -> one for each step of both readings`, async () => {
+      const turns = await turnsOf(records, batchRecords, 3)
+      assert.ok(turns >= (2 * records) / stepRecords, `${turns} turns`)
+    })
+  }
 })
 
 describe('Readers and ends', () => {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 
-import { CompactionPace, sliceRecords } from '../../lib/storage/compaction-pace.ts'
+import { CompactionPace, sliceRecords, stepRecords } from '../../lib/storage/compaction-pace.ts'
 import { manualClock } from '../../lib/testing/index.ts'
 import { stateOf, turn } from '../support/open-partition.ts'
 
@@ -21,6 +21,26 @@ describe('CompactionPace', () => {
     await pace.breathe()
     assert.equal(pace.worked(1, (512 << 10) - 1), false)
     assert.equal(pace.worked(0, 1), true)
+  })
+
+  it('the time of a slice is over -> full at the next look, until the next breath', async () => {
+    const { pace, clock } = open(-1)
+    assert.equal(pace.worked(stepRecords, 0), false)
+    clock.advance(2)
+    assert.equal(pace.worked(stepRecords - 1, 0), false)
+    assert.equal(pace.worked(1, 0), true)
+    assert.equal(pace.worked(1, 0), true)
+    await pace.breathe()
+    assert.equal(pace.worked(stepRecords, 0), false)
+  })
+
+  it('the time went by while bytes were read -> the slice has as much as before', async () => {
+    const { pace, clock } = open(-1)
+    clock.advance(1000)
+    pace.moved(1)
+    assert.equal(pace.worked(stepRecords, 0), false)
+    clock.advance(2)
+    assert.equal(pace.worked(stepRecords, 0), true)
   })
 
   it('a breath -> the event loop has had a turn', async () => {

@@ -5,17 +5,18 @@
  *
  * Fills a topic with records whose keys are drawn by a fixed seed, compacts it as fast as it goes
  * while one record a millisecond is appended, checks that of each key the last value is left, prints
- * a line of JSON and removes everything.
+ * a line of JSON and removes everything. A stall is a turn of the event loop, appends and all, on the
+ * clock on the wall and in time on the processor.
  */
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { parseArgs } from 'node:util'
 
 import { openLog } from '../../lib/open.ts'
 import type { Topic } from '../../lib/types.ts'
+import { watchTurns } from './loop-turns.ts'
 import { SeededRandom } from './random.ts'
 
 const { values } = parseArgs({
@@ -84,18 +85,17 @@ function appendBeside(topic: Topic): () => Promise<{ count: number; longestMs: n
 }
 
 async function measure(topic: Topic): Promise<object> {
-  const delay = monitorEventLoopDelay({ resolution: 1 })
   let peakRss = 0
   const rssBefore = process.memoryUsage.rss()
   const sampler = setInterval(() => {
     peakRss = Math.max(peakRss, process.memoryUsage.rss())
   }, 20)
   const stop = appendBeside(topic)
-  delay.enable()
+  const turnsWatched = watchTurns()
   const startMs = performance.now()
   const { partitions } = await topic.compact()
   const seconds = (performance.now() - startMs) / 1000
-  delay.disable()
+  const turns = turnsWatched()
   const appends = await stop()
   clearInterval(sampler)
   const [report] = partitions
@@ -113,8 +113,11 @@ async function measure(topic: Topic): Promise<object> {
     megabytesPerSecond: round(report.bytesBefore / 1e6 / seconds),
     rssBeforeMiB: round(rssBefore / 2 ** 20),
     peakRssMiB: round(peakRss / 2 ** 20),
-    longestStallMs: round(delay.max / 1e6),
-    p99StallMs: round(delay.percentile(99) / 1e6),
+    turns: turns.count,
+    longestStallMs: round(turns.longestMs),
+    p999StallMs: round(turns.p999Ms),
+    longestCpuMs: turns.longestCpuMs === null ? null : round(turns.longestCpuMs),
+    p999CpuMs: turns.p999CpuMs === null ? null : round(turns.p999CpuMs),
     appendsBeside: appends.count,
     longestAppendMs: round(appends.longestMs),
   }
