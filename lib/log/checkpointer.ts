@@ -48,17 +48,43 @@ export interface CheckpointHandle {
   flushed(flushedBytes: number): void
 }
 
-interface Entry {
+/** What the checkpoints say, or are to say, of one partition. */
+class Entry implements CheckpointHandle {
   readonly partition: CheckpointedPartition
+  readonly #onFlushed: (flushedBytes: number) => void
   /** Until the next flush the partition counts as no longer than this: it is being cut. */
-  ceiling: number
+  ceiling: number = Number.POSITIVE_INFINITY
   logStartOffset: number
   highWatermark: number
   recoveryPoint: number
   /** A log start that is to become durable before the partition shows it. */
   floor: number
   /** The log start that is in the file, durably. */
-  durableLogStart: number
+  durableLogStart = -1
+
+  constructor(partition: CheckpointedPartition, onFlushed: (flushedBytes: number) => void) {
+    this.partition = partition
+    this.#onFlushed = onFlushed
+    this.logStartOffset = partition.logStartOffset
+    this.highWatermark = partition.highWatermark
+    this.recoveryPoint = partition.recoveryPoint
+    this.floor = partition.logStartOffset
+  }
+
+  flushed(flushedBytes: number): void {
+    this.ceiling = Number.POSITIVE_INFINITY
+    this.#onFlushed(flushedBytes)
+  }
+
+  /** The lines that hold by now. */
+  present(): Pick<Entry, 'logStartOffset' | 'highWatermark' | 'recoveryPoint'> {
+    const { partition, ceiling, floor } = this
+    return {
+      logStartOffset: Math.min(Math.max(partition.logStartOffset, floor), ceiling),
+      highWatermark: Math.min(partition.highWatermark, ceiling),
+      recoveryPoint: Math.min(partition.recoveryPoint, ceiling),
+    }
+  }
 }
 
 /** The options of a `Checkpointer`. */
@@ -100,16 +126,9 @@ export class Checkpointer {
   /** A partition whose present recovery point may be checkpointed; it replaces one of the same name. */
   add(partition: CheckpointedPartition): CheckpointHandle {
     const { topic, partition: id } = partition.identity
-    const { logStartOffset } = partition
-    const bounds = { ceiling: Number.POSITIVE_INFINITY, floor: logStartOffset }
-    const entry = { partition, ...bounds, durableLogStart: -1, ...offsetsOf(partition) }
+    const entry = new Entry(partition, this.#onFlushed)
     this.#entries.set(partitionDirName(topic, id), entry)
-    return {
-      flushed: flushedBytes => {
-        entry.ceiling = Number.POSITIVE_INFINITY
-        this.#noteFlushed(flushedBytes)
-      },
-    }
+    return entry
   }
 
   /** The partition's line goes with the next write. */
@@ -190,7 +209,8 @@ export class Checkpointer {
     this.#timer = null
   }
 
-  #noteFlushed(flushedBytes: number): void {
+  /** One function for all partitions. */
+  readonly #onFlushed = (flushedBytes: number): void => {
     if (this.#isClosed) return
     this.#bytesAbove += flushedBytes
     if (this.#bytesAbove >= dueBytes) this.writeSoon()
@@ -224,7 +244,7 @@ export class Checkpointer {
   async #takeAll(): Promise<void> {
     const failures: unknown[] = []
     await forEachBounded([...this.#entries.values()], maxParallelPartitions, async entry => {
-      const offsets = offsetsOf(entry.partition, entry)
+      const offsets = entry.present()
       const isSame =
         offsets.recoveryPoint === entry.recoveryPoint &&
         offsets.highWatermark === entry.highWatermark &&
@@ -272,20 +292,5 @@ export class Checkpointer {
     this.#written.delete(name)
     await storageWait(path, 'replace', () => replaceFile(files, path, text))
     this.#written.set(name, text)
-  }
-}
-
-function offsetsOf(
-  partition: CheckpointedPartition,
-  bounds: { readonly ceiling: number; readonly floor: number } = {
-    ceiling: Number.POSITIVE_INFINITY,
-    floor: 0,
-  },
-): Pick<Entry, 'logStartOffset' | 'highWatermark' | 'recoveryPoint'> {
-  const { ceiling, floor } = bounds
-  return {
-    logStartOffset: Math.min(Math.max(partition.logStartOffset, floor), ceiling),
-    highWatermark: Math.min(partition.highWatermark, ceiling),
-    recoveryPoint: Math.min(partition.recoveryPoint, ceiling),
   }
 }

@@ -15,7 +15,7 @@
  * `.<32 hex>-delete` behind it, one that was set aside `.<32 hex>-stray`. The hexadecimal digits are
  * the topic's id, so that what a crash left can be told apart.
  */
-import { join } from 'node:path'
+import { join, sep } from 'node:path'
 
 import { NotALogError, StorageError } from '../errors.ts'
 import type { DirectoryEntry, Files } from '../files/files.ts'
@@ -112,7 +112,8 @@ export function parseSetAside(name: string): SetAside | null {
 
 /** Path of a partition's directory. */
 export function partitionPath(dir: string, topic: string, partition: number): string {
-  return join(dir, partitionDirName(topic, partition))
+  // Every partition keeps it: joined like this it is one string, and not a tree of its parts.
+  return [dir, partitionDirName(topic, partition)].join(sep)
 }
 
 /**

@@ -32,7 +32,7 @@ import {
 } from './directory-layout.ts'
 import { DiskWatch } from './disk-watch.ts'
 import { EventHub } from './event-hub.ts'
-import type { ExtendLog, ExtensibleLog } from './extension.ts'
+import type { ExtendLog, ExtensibleLog, LogExtension } from './extension.ts'
 import { WritableLog } from './log.ts'
 import type { LogServices } from './log-services.ts'
 import { OpenTopic } from './open-topic.ts'
@@ -258,8 +258,7 @@ async function assemble(
     reportRecovery(events, recovered)
     const extension = await opening.extend(extensible(opening, changes, services))
     // Only now: with the checkpoints written no line of a deleted topic is left.
-    const forget = (name: string): Promise<void> => extension.forgetTopic(name)
-    await changes.followDeletions(forget, recovered.catalog.deleting.values())
+    await changes.followDeletions(forgetting(extension), recovered.catalog.deleting.values())
     return new WritableLog({
       name: opening.name,
       services,
@@ -278,6 +277,11 @@ async function assemble(
     slots.close()
     throw error
   }
+}
+
+/** Kept as long as the log is open: written where it is used, it would keep all that was recovered as well. */
+function forgetting(extension: LogExtension): (topic: string) => Promise<void> {
+  return topic => extension.forgetTopic(topic)
 }
 
 /** What the slots say of the partitions before anything is appended. */

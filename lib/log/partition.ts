@@ -60,19 +60,14 @@ export class PartitionHandle<K = Buffer, V = Buffer> implements Partition<K, V> 
   readonly #state: TopicState
   readonly #serializer: RecordSerializer
   readonly #rules: AppendRules
-  readonly #context: RecordContext
+  /** Made for the first read. */
+  #context: RecordContext | null = null
 
   constructor({ state, serializer, rules }: HandleParts, id: number) {
     this.id = id
     this.#state = state
     this.#serializer = serializer
     this.#rules = rules
-    this.#context = {
-      topic: state.name,
-      partition: id,
-      key: serializer.key,
-      value: serializer.value,
-    }
   }
 
   get topic(): string {
@@ -143,7 +138,7 @@ export class PartitionHandle<K = Buffer, V = Buffer> implements Partition<K, V> 
       await this.#waitAbove(options.from, maxWaitMs, signal)
       chunk = await this.#readChunk(options)
     }
-    const ready = await openChunk(chunk, this.#context)
+    const ready = await openChunk(chunk, this.#recordContext())
     signal?.throwIfAborted()
     const { highWatermark, logStartOffset } = this.#access()
     return {
@@ -188,6 +183,12 @@ export class PartitionHandle<K = Buffer, V = Buffer> implements Partition<K, V> 
     const access = this.#state.partitions[this.id]
     ok(access !== undefined)
     return access
+  }
+
+  #recordContext(): RecordContext {
+    const { key, value } = this.#serializer
+    this.#context ??= { topic: this.topic, partition: this.id, key, value }
+    return this.#context
   }
 
   #assertUsable(): void {

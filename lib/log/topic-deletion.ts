@@ -13,10 +13,10 @@ import { join } from 'node:path'
 
 import type { Files } from '../files/files.ts'
 import { isDamagedTopicId } from '../storage/partition-metadata.ts'
+import { partitionDirName } from '../storage/topic-name.ts'
 import {
   inspectPartitionDirectory,
   parseSetAside,
-  partitionPath,
   setAsideName,
   storageCall,
   storageWait,
@@ -71,7 +71,7 @@ function directoriesOf(files: Files, dir: string, topic: DeletingTopic): readonl
   const names = new Set(storageCall(dir, 'list', () => files.list(dir)).map(entry => entry.name))
   const own: string[] = []
   for (let partition = 0; partition < topic.partitions; partition++) {
-    const name = partitionPath('', topic.name, partition)
+    const name = partitionDirName(topic.name, partition)
     if (names.has(name)) own.push(name)
   }
   return own

@@ -173,12 +173,49 @@ export interface SlotHandle {
   write(): void
 }
 
-interface WritableSlot extends EncodableSlot {
+/** One slot as it is written; one for each partition, however many there are. */
+class WritableSlot implements EncodableSlot, SlotHandle {
+  readonly generation: number
+  readonly topicId: Buffer
+  readonly partition: number
+  readonly #writeSlot: (slot: WritableSlot) => void
   /** Its place in the file; -1 once it is removed. */
   index: number
-  sequence: number
+  sequence = 0
   source: SlotSource
+
+  constructor(
+    of: {
+      readonly generation: number
+      readonly topicId: Buffer
+      readonly write: (slot: WritableSlot) => void
+    },
+    at: { readonly index: number; readonly partition: number; readonly source: SlotSource },
+  ) {
+    this.generation = of.generation
+    this.topicId = of.topicId
+    this.partition = at.partition
+    this.#writeSlot = of.write
+    this.index = at.index
+    this.source = at.source
+  }
+
+  write(): void {
+    this.#writeSlot(this)
+  }
 }
+
+/** The slots of one topic. */
+interface TopicSlots {
+  readonly generation: number
+  readonly topicId: Buffer
+  readonly write: (slot: WritableSlot) => void
+  /** By partition. */
+  readonly slots: (WritableSlot | undefined)[]
+  count: number
+}
+
+const noSlot: SlotHandle = { write: () => undefined }
 
 /**
  * The writing side. Calls are synchronous. A write that fails leaves an older, true slot behind or one
@@ -191,7 +228,8 @@ export class VisibleSlots {
   readonly #block = Buffer.alloc(slotBytes)
   readonly #sealed: Buffer = this.#block.subarray(0, crcPosition)
   readonly #free: number[] = []
-  readonly #slots = new Map<string, WritableSlot>()
+  /** By topic id. */
+  readonly #topics = new Map<string, TopicSlots>()
   readonly #file: OpenFile
   #slotCount = 0
   #isFailing = false
@@ -227,7 +265,7 @@ export class VisibleSlots {
       }
       file.truncate(bytes.length)
       for (const { topicId, partition, source } of options.partitions) {
-        slots.#claim({ topicId, partition, source, sequence: 1 })
+        slots.#claim({ topicId, partition, source }).sequence = 1
       }
       return slots
     } catch (error) {
@@ -238,22 +276,25 @@ export class VisibleSlots {
 
   /** The slot of a partition that is new; it is written at once. */
   add(topicId: string, partition: number, source: SlotSource): void {
-    this.#write(this.#claim({ topicId, partition, source, sequence: 0 }))
+    this.#claim({ topicId, partition, source }).write()
   }
 
   /** What writes the partition's slot after a flush; from now on with the offsets of `source`. */
   handle(topicId: string, partition: number, source: SlotSource): SlotHandle {
-    const slot = this.#slots.get(slotKey(topicId, partition))
-    if (slot !== undefined) slot.source = source
-    return { write: () => (slot === undefined ? undefined : this.#write(slot)) }
+    const slot = this.#slotOf(topicId, partition)
+    if (slot === undefined) return noSlot
+    slot.source = source
+    return slot
   }
 
   /** The partition is gone; its place is cleared, and used again. */
   remove(topicId: string, partition: number): void {
-    const key = slotKey(topicId, partition)
-    const slot = this.#slots.get(key)
-    if (slot === undefined) return
-    this.#slots.delete(key)
+    const topic = this.#topics.get(topicId)
+    const slot = topic?.slots[partition]
+    if (topic === undefined || slot === undefined) return
+    topic.slots[partition] = undefined
+    topic.count--
+    if (topic.count === 0) this.#topics.delete(topicId)
     this.#block.fill(0)
     this.#writeBlock(slot.index)
     this.#free.push(slot.index)
@@ -266,7 +307,7 @@ export class VisibleSlots {
    * a power cut. Errors of the file system pass through.
    */
   async lower(topicId: string, partition: number, offset: number): Promise<void> {
-    const slot = this.#slots.get(slotKey(topicId, partition))
+    const slot = this.#slotOf(topicId, partition)
     if (slot === undefined) return
     const { leaderEpoch, logStartOffset, highWatermark, recoveryPoint } = slot.source
     this.#encode(slot, {
@@ -286,19 +327,26 @@ export class VisibleSlots {
     this.#file.close()
   }
 
-  #claim(at: {
-    readonly topicId: string
-    readonly partition: number
-    readonly source: SlotSource
-    readonly sequence: number
-  }): WritableSlot {
-    const slot: WritableSlot = {
-      ...at,
-      index: this.#free.pop() ?? this.#slotCount++,
-      topicId: Buffer.from(at.topicId, 'base64url'),
-      generation: this.#generation,
+  #slotOf(topicId: string, partition: number): WritableSlot | undefined {
+    return this.#topics.get(topicId)?.slots[partition]
+  }
+
+  #claim({ topicId, partition, source }: OwnedSlot): WritableSlot {
+    let topic = this.#topics.get(topicId)
+    if (topic === undefined) {
+      topic = {
+        generation: this.#generation,
+        topicId: Buffer.from(topicId, 'base64url'),
+        write: slot => this.#write(slot),
+        slots: [],
+        count: 0,
+      }
+      this.#topics.set(topicId, topic)
     }
-    this.#slots.set(slotKey(at.topicId, at.partition), slot)
+    const index = this.#free.pop() ?? this.#slotCount++
+    const slot = new WritableSlot(topic, { index, partition, source })
+    if (topic.slots[partition] === undefined) topic.count++
+    topic.slots[partition] = slot
     return slot
   }
 
