@@ -200,7 +200,8 @@ export class PartitionLifecycle {
     if (first !== null) throw first
     await this.#stop(new ClosedError(`partition ${identity.topic}-${identity.partition}`))
     try {
-      if (pipeline.segments.isUnsettled) throw new Error('a compaction did not come to its end')
+      const unsettled = await pipeline.segments.settle()
+      if (unsettled !== null) throw unsettled
       const cut = await this.#host.reader.boundaryAt(offset)
       this.#loweredTo = cut.offset
       await lower(cut.offset)

@@ -362,9 +362,14 @@ export class PartitionLog
     if (this.#refusal !== null) return Promise.reject(this.#refusal)
     if (this.#lifecycle?.isEnding === true) return Promise.reject(new ClosedError())
     this.#compaction ??= new CompactionSlot()
-    return this.#compaction.run(signal, inner =>
-      compactPartition(this.#environment, this.#compacted(), { ...request, signal: inner }),
-    )
+    return this.#compaction.run(signal, async inner => {
+      // What an earlier one left behind goes first; where it stays this one is skipped, and says why.
+      await this.#pipeline.segments.settle()
+      return await compactPartition(this.#environment, this.#compacted(), {
+        ...request,
+        signal: inner,
+      })
+    })
   }
 
   #compacted(): CompactedPartition {

@@ -29,7 +29,7 @@ import {
   type SealedSegment,
   segmentPath,
 } from './segment.ts'
-import { type SwapOutcome, swapSegments } from './segment-swap.ts'
+import { type SwapFiles, type SwapOutcome, settleSwap, swapSegments } from './segment-swap.ts'
 import { formatManifest, type SegmentFacts } from './segments-manifest.ts'
 
 /** Name of the manifest in the partition's directory. */
@@ -61,8 +61,8 @@ export class SegmentSet {
   #namesSynced = 0
   #readable: readonly ReadableSegment[] | null = null
   #finishing: Promise<void> = Promise.resolve()
-  /** Segments that are about to be replaced: the manifest must not speak of them. */
-  #replaced: readonly SealedSegment[] = []
+  /** The swap that is under way or unsettled: the manifest must not speak of what lies in its range. */
+  #swap: (SwapFiles & { readonly by: SealedSegment }) | null = null
   #isUnsettled = false
   #sealsNext = false
   /** The manifest says of every segment what is known of it, as far as that is finished. */
@@ -138,9 +138,29 @@ export class SegmentSet {
     return end === -1 ? [...this.#sealed] : this.#sealed.slice(0, end)
   }
 
-  /** A swap failed in a way that only the next open, or a recovery, can tell the outcome of. */
+  /** A swap failed, and so did taking it back or ending it: `settle` tries again, and so does the next open. */
   get isUnsettled(): boolean {
     return this.#isUnsettled
+  }
+
+  /** Brings an unsettled swap to its end. Null when there is none any more, else what is in the way. */
+  settle(): Promise<Error | null> {
+    return this.inTurn(() => this.#settle())
+  }
+
+  async #settle(): Promise<Error | null> {
+    const swap = this.#swap
+    if (!this.#isUnsettled || swap === null) return null
+    const isPublished = this.#sealed.includes(swap.by)
+    try {
+      await settleSwap(this.#environment, swap, isPublished)
+    } catch (error) {
+      return error as Error
+    }
+    this.#swap = null
+    this.#isUnsettled = false
+    if (isPublished) await this.#complete(swap.by, false)
+    return null
   }
 
   /**
@@ -155,8 +175,9 @@ export class SegmentSet {
     assert(!this.#isUnsettled)
     const isCurrent = (): boolean => sources.every(source => this.#sealed.includes(source))
     if (!isCurrent()) return { kind: 'outdated' }
-    const swap = { dir: this.#dir, range: by, bases: sources.map(source => source.baseOffset) }
-    this.#replaced = sources
+    const bases = sources.map(source => source.baseOffset)
+    const swap = { dir: this.#dir, range: by, bases, by }
+    this.#swap = swap
     const outcome = await swapSegments(this.#environment, swap, {
       isCurrent,
       dropLines: () => this.writeManifest(null),
@@ -166,10 +187,10 @@ export class SegmentSet {
         this.#forgetIndexes(sources)
       },
     })
-    this.#replaced = []
+    this.#isUnsettled = outcome.kind === 'unsettled'
+    if (!this.#isUnsettled) this.#swap = null
     // A read that began before may have put the indexes of the old log back.
     this.#forgetIndexes(sources)
-    this.#isUnsettled = outcome.kind === 'unsettled'
     if (this.#sealed.includes(by)) await this.#complete(by, false)
     return outcome
   }
@@ -200,18 +221,17 @@ export class SegmentSet {
     return this.inTurn(() => this.#giveUp(logStartOffset, commit))
   }
 
-  /** Files of segments that were given up are still there. */
+  /** Files of segments that were given up, or replaced, are still there. */
   get hasLeftovers(): boolean {
-    return this.#removal.pendingCount > 0
+    return this.#removal.pendingCount > 0 || this.#isUnsettled
   }
 
   async #giveUp(
     logStartOffset: number,
     commit: () => Promise<void>,
   ): Promise<readonly SealedSegment[]> {
-    if (this.#isUnsettled) {
-      throw new StorageError(this.#dir, 'delete', new Error('a compaction did not come to its end'))
-    }
+    const unsettled = await this.#settle()
+    if (unsettled !== null) throw new StorageError(this.#dir, 'delete', unsettled)
     const before = this.#start
     if (logStartOffset > before) {
       this.#start = logStartOffset
@@ -588,7 +608,7 @@ export class SegmentSet {
     for (const segment of this.#sealed.slice(this.#countBelow(this.#start))) {
       const { facts, pendingIndexes } = segment
       // A line says that the segment and its indexes are synced: one that is not finished has none.
-      const isKnown = facts !== null && pendingIndexes === null && !this.#replaced.includes(segment)
+      const isKnown = facts !== null && pendingIndexes === null && !this.#isSwapped(segment)
       if (isKnown) sealed.push(facts)
     }
     this.#isListed = active !== null
@@ -597,6 +617,11 @@ export class SegmentSet {
     const start = this.#start === 0 ? undefined : this.#start
     const text = formatManifest({ sealed, active, damage, start })
     await replaceFile(this.#environment.files, join(this.#dir, manifestFileName), text)
+  }
+
+  #isSwapped({ baseOffset }: SealedSegment): boolean {
+    const range = this.#swap?.range
+    return range !== undefined && baseOffset >= range.baseOffset && baseOffset < range.nextOffset
   }
 
   #pathOf(segment: { baseOffset: number }): string {

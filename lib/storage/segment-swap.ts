@@ -9,6 +9,8 @@
  * 5. the other old segments are removed, which becomes durable together with the rename;
  * 6. the `.compacted` file is removed, durably. It would delete what a later log puts in its range.
  *
+ * As long as the `.compacted` file is there the manifest has no line for anything in its range.
+ *
  * A crash before step 2 leaves the old segments, and the `.cleaned` file is removed at the next open.
  * After it, opening does what is left of steps 3 to 6: the old segments are in the range that the
  * name tells. Both ways every record that was visible still is, or was superseded by one that is.
@@ -60,18 +62,33 @@ export interface SwapHost {
   publish(): void
 }
 
+/** A swap, as far as its files go. */
+export interface SwapFiles {
+  readonly dir: string
+  readonly range: SwapRange
+  /** Base offsets of the old segments, which are all that lie in the range. */
+  readonly bases: readonly number[]
+}
+
+/** What a swap works with. */
+export interface SwapEnvironment {
+  readonly files: Files
+  readonly handles: FileHandles
+}
+
 /**
- * What became of a swap. `unsettled`: it failed and may come to its end at the next open, whichever
- * of the two the log goes on with; until then its range must be left alone.
+ * What became of a swap. `unsettled`: it failed, and so did taking it back or ending it. Until
+ * `settleSwap` has done that its range must be left alone: the next open may end it, whichever of the
+ * two the log goes on with.
  */
 export type SwapOutcome =
   | { readonly kind: 'done' | 'outdated' }
   | { readonly kind: 'failed' | 'unsettled'; readonly error: Error }
 
-/** Does steps 1 to 6 for the segments with these base offsets, which are all that lie in the range. */
+/** Does steps 1 to 6. */
 export async function swapSegments(
-  environment: { readonly files: Files; readonly handles: FileHandles },
-  swap: { readonly dir: string; readonly range: SwapRange; readonly bases: readonly number[] },
+  environment: SwapEnvironment,
+  swap: SwapFiles,
   host: SwapHost,
 ): Promise<SwapOutcome> {
   const { files, handles } = environment
@@ -91,16 +108,38 @@ export async function swapSegments(
   }
   host.publish()
   try {
-    for (const base of swap.bases.slice(1)) {
-      await handles.retire(segmentPath(dir, base, 'log'))
-      await removeReplaced(files, dir, base)
-    }
-    await removeIfThere(files, asidePath(dir, range.baseOffset))
-    await endSwap(files, dir, range)
+    await removeOld(environment, swap)
     return { kind: 'done' }
   } catch (error) {
     return { kind: 'unsettled', error: error as Error }
   }
+}
+
+/**
+ * Ends a swap that is unsettled the way that the log went on: with the new segment when that was
+ * published, else with the old ones. Every step may have been done before, and a crash leaves what
+ * one before would have left.
+ *
+ * @throws {StorageError} when the file system fails again: the swap is unsettled still
+ */
+export async function settleSwap(
+  environment: SwapEnvironment,
+  swap: SwapFiles,
+  isPublished: boolean,
+): Promise<void> {
+  if (isPublished) await removeOld(environment, swap)
+  else await undo(environment.files, swap.dir, swap.range)
+}
+
+/** Steps 5 and 6. */
+async function removeOld({ files, handles }: SwapEnvironment, swap: SwapFiles): Promise<void> {
+  const { dir, range, bases } = swap
+  for (const base of bases.slice(1)) {
+    await handles.retire(segmentPath(dir, base, 'log'))
+    await removeReplaced(files, dir, base)
+  }
+  await removeIfThere(files, asidePath(dir, range.baseOffset))
+  await endSwap(files, dir, range)
 }
 
 /**
@@ -126,14 +165,19 @@ async function commitSwap(files: Files, dir: string, range: SwapRange): Promise<
 /** Undoes what comes before step 4. When that fails too the next open may find the swap committed. */
 async function takeBack(files: Files, dir: string, range: SwapRange): Promise<SwapOutcome> {
   try {
-    await removeIfThere(files, markerPath(dir, range))
-    await syncDirectory(files, dir)
-    await removeIfThere(files, cleanedPath(dir, range.baseOffset))
-    await removeIfThere(files, asidePath(dir, range.baseOffset))
+    await undo(files, dir, range)
     return { kind: 'outdated' }
   } catch (error) {
     return { kind: 'unsettled', error: error as Error }
   }
+}
+
+/** The mark goes first, durably: with it what lies in `.cleaned` would take the place of the old segments. */
+async function undo(files: Files, dir: string, range: SwapRange): Promise<void> {
+  await removeIfThere(files, markerPath(dir, range))
+  await syncDirectory(files, dir)
+  await removeIfThere(files, cleanedPath(dir, range.baseOffset))
+  await removeIfThere(files, asidePath(dir, range.baseOffset))
 }
 
 /** What makes steps 4 and 5 durable, and step 6. */
@@ -174,7 +218,7 @@ async function finishSwap(
   const { range, found } = at
   const { baseOffset, nextOffset } = range
   const isInside = (base: number): boolean => base >= baseOffset && base < nextOffset
-  // There are lines only when a swap failed, could not be taken back, and the log went on.
+  // Step 1 has removed them. One that is there all the same would say of the new log what was so of an old one.
   const sealed = found.manifest.sealed.filter(line => !isInside(line.baseOffset))
   if (sealed.length < found.manifest.sealed.length) {
     const path = join(dir, manifestName)

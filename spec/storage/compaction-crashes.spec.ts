@@ -6,83 +6,17 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { FaultKind } from '../../lib/files/fault-plan.ts'
-import { type FaultyFiles, faultyFiles } from '../../lib/files/faulty-files.ts'
+import { assertCompacted, readRecords } from '../support/compaction.ts'
 import {
-  assertCompacted,
-  assertGapless,
-  compact,
-  type KnownRecord,
-  readRecords,
-  swapNames,
-  wholePartition,
-} from '../support/compaction.ts'
-import { durable, openPartition, type TestPartition } from '../support/open-partition.ts'
+  contextOf,
+  type Prepared,
+  prepare,
+  reopenAndCheck,
+  run,
+  smallSegments,
+} from '../support/compaction-crashes.ts'
+import { durable, openPartition } from '../support/open-partition.ts'
 import { SeededRandom, seeds } from '../support/random.ts'
-
-const config = { segmentBytes: 700, indexIntervalBytes: 100 }
-
-interface Prepared {
-  readonly files: FaultyFiles
-  readonly opened: TestPartition
-  readonly appended: readonly KnownRecord[]
-}
-
-/** Five small segments and an empty one, with tombstones of which some have come of age. */
-async function prepare(seed: number): Promise<Prepared> {
-  const files = faultyFiles({ seed })
-  const random = new SeededRandom(seed)
-  const opened = await openPartition({ files: files.currentProcess(), config })
-  const appended: KnownRecord[] = []
-  const { partition, clock } = opened
-  const append = async (count: number): Promise<void> => {
-    for (let left = count; left > 0; left--) {
-      const key = random.chance(0.1) ? null : `k${random.below(6)}`
-      const value = key !== null && random.chance(0.2) ? null : `v${left}${'.'.repeat(40)}`
-      const result = await partition.append({ key, value }, durable)
-      appended.push({ offset: result.baseOffset, key, value, timestamp: result.timestamp })
-    }
-  }
-  await append(12)
-  await compact(partition)
-  await append(14)
-  await partition.roll()
-  clock.advance(5000)
-  await files.syncDirectory('.')
-  return { files, opened, appended }
-}
-
-/** Compacts without rolling first: every call that is counted is the compaction's. */
-async function run({ opened }: Prepared): Promise<Error | null> {
-  const signal = new AbortController().signal
-  return opened.partition.compact(wholePartition, signal).then(
-    () => null,
-    (error: Error) => error,
-  )
-}
-
-async function reopenAndCheck(prepared: Prepared, context: string): Promise<void> {
-  const { files, appended } = prepared
-  const reopened = await openPartition({
-    files: files.currentProcess(),
-    config,
-    recoveryPoint: appended.length,
-    logStart: 0,
-  })
-  const { partition } = reopened
-  assert.equal(partition.state, 'ok', context)
-  assert.equal(partition.logEndOffset, appended.length, context)
-  assertCompacted(await readRecords(partition), appended, context)
-  assert.deepEqual(swapNames(files, reopened.dir), [], context)
-  assertGapless(files, reopened.dir, context)
-  const { skipped } = await compact(partition)
-  assert.equal(skipped, null, context)
-  assertCompacted(await readRecords(partition), appended, context)
-  await partition.close()
-}
-
-function contextOf({ files }: Prepared, call: number): string {
-  return `call ${call}, seed ${files.seed}\n${files.trace.join('\n')}`
-}
 
 async function atEveryCall(
   kind: FaultKind,
@@ -122,7 +56,11 @@ describe('A compaction', () => {
       files.clearFaults()
       if (files.crashes === 0) files.crash()
       files.failAt({ operation: 1 + random.below(60), kind: 'crash' })
-      const at = { files: files.currentProcess(), config, recoveryPoint: appended.length }
+      const at = {
+        files: files.currentProcess(),
+        config: smallSegments,
+        recoveryPoint: appended.length,
+      }
       await openPartition(at).catch(() => {})
       files.clearFaults()
       files.crash()

@@ -10,6 +10,7 @@ import {
   nextOffsetAt,
 } from '../../lib/record/batch-format.ts'
 import type { CompactionRequest, CompactionResult } from '../../lib/storage/partition-compaction.ts'
+import { readPartitionFiles } from '../../lib/storage/partition-files.ts'
 import type { PartitionLog } from '../../lib/storage/partition-log.ts'
 import { parseSegmentFile, segmentFileName } from '../../lib/storage/topic-name.ts'
 import type { RecordInput } from '../../lib/types.ts'
@@ -125,6 +126,22 @@ export function swapNames(files: Files, dir: string): string[] {
     .list(dir)
     .map(entry => entry.name)
     .filter(name => /cleaned|compacted|replaced/.test(name))
+}
+
+/**
+ * Checks that the manifest says nothing of segments that a swap may still take away: a line goes,
+ * durably, before its segment is replaced, and comes back only when the mark of the swap is gone.
+ */
+export function assertUnlisted(files: Files, dir: string, context = ''): void {
+  const { sealed } = readPartitionFiles(files, dir).manifest
+  for (const name of swapNames(files, dir)) {
+    const [, base, next] = /^(\d+)\.(\d+)\.compacted$/.exec(name) ?? []
+    if (base === undefined || next === undefined) continue
+    const listed = sealed.filter(
+      ({ baseOffset }) => baseOffset >= Number(base) && baseOffset < Number(next),
+    )
+    assert.deepEqual(listed, [], `${name} stands beside lines of the manifest. ${context}`)
+  }
 }
 
 /** Path of a segment's log in the directory that `openPartition` opens. */
