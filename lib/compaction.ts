@@ -4,8 +4,7 @@ import type { Offset } from './records.ts'
 /**
  * Why a compaction left a partition, or the rest of it, as it was: it has damage in what would have
  * been compacted; an earlier replacement of segments failed and cannot be ended as yet, which every
- * compaction and every sweep tries; or
- * retention took segments away meanwhile.
+ * compaction and every sweep tries; or retention took segments away meanwhile.
  */
 export type CompactionSkip = 'damage' | 'failed swap' | 'changed meanwhile'
 
