@@ -364,7 +364,7 @@ export class PartitionLog
     this.#compaction ??= new CompactionSlot()
     return this.#compaction.run(signal, async inner => {
       // What an earlier one left behind goes first; where it stays this one is skipped, and says why.
-      await this.#pipeline.segments.settle()
+      await this.segments.settle()
       return await compactPartition(this.#environment, this.#compacted(), {
         ...request,
         signal: inner,
