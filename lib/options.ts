@@ -60,6 +60,7 @@ export interface ResolvedOpenOptions {
   readonly compactionBytesPerSecond: number
   readonly offsetsTopicPartitions: number
   readonly offsetsRetentionMs: number
+  readonly producerIdExpirationMs: number
   readonly quarantineBytes: number
   /** Null when the default holds, which is smaller on a small file system. */
   readonly diskLowBytes: number | null
@@ -162,6 +163,7 @@ const openRules: { readonly [O in keyof Required<OpenOptions>]: Check } = {
   compactionBytesPerSecond: integer({ from: 1, orNoLimit: true }),
   offsetsTopicPartitions: checkPartitionCount,
   offsetsRetentionMs: integer({ from: 1, orNoLimit: true }),
+  producerIdExpirationMs: integer({ from: 1, orNoLimit: true }),
   quarantineBytes: integer({ from: 0, orNoLimit: true }),
   diskLowBytes: integer({ from: 0 }),
   diskReserveBytes: integer({ from: 0 }),
@@ -201,6 +203,7 @@ export function resolveOpenOptions(options: OpenOptions | undefined): ResolvedOp
     compactionBytesPerSecond: given.compactionBytesPerSecond ?? 64 * 1024 * 1024,
     offsetsTopicPartitions: given.offsetsTopicPartitions ?? 1,
     offsetsRetentionMs: given.offsetsRetentionMs ?? -1,
+    producerIdExpirationMs: given.producerIdExpirationMs ?? 86_400_000,
     quarantineBytes: noLimit(given.quarantineBytes ?? 64 * 1024 * 1024),
     diskLowBytes: given.diskLowBytes ?? null,
     diskReserveBytes: given.diskReserveBytes ?? null,

@@ -201,6 +201,13 @@ export interface OpenOptions {
   readonly offsetsTopicPartitions?: number | undefined
   /** How long the offsets of a group without members are kept after their commit, in ms; -1: for ever. @default -1 */
   readonly offsetsRetentionMs?: number | undefined
+  /**
+   * How long a partition remembers an idempotent producer after its last batch, in ms; looked at when the log
+   * is opened and at every sweep. -1: for ever, 46 bytes for each one there ever was in each partition that it
+   * sent to. A producer whose batch is older than this when it is sent again may have it in the log twice, so
+   * let it be longer than any `deliveryTimeoutMs`. @default 86400000 (1 day), as Kafka's producer.id.expiration.ms
+   */
+  readonly producerIdExpirationMs?: number | undefined
   /** How many bytes of cut tails are kept in `.quarantined` files per partition. @default 67108864 (64 MiB) */
   readonly quarantineBytes?: number | undefined
   /** Hears events from the first moment, also those of opening itself. */

@@ -108,6 +108,7 @@ function environmentOf(
     syncReads: new SyncIo(),
     syncWrites: new SyncIo(),
     quarantineBytes: options.quarantineBytes,
+    producerIdExpirationMs: options.producerIdExpirationMs,
   }
 }
 

@@ -279,7 +279,7 @@ export class AppendAcceptor implements LineHost, TurnMember {
     const timestamp = this.config.timestampType === 'append' ? nowMs : timestampOf(first, nowMs)
     const appended = { baseOffset, nextOffset, timestamp, sizeBytes }
     this.#sealOpen(request.producer)
-    noteProducer(this.#producers, request.producer, appended)
+    noteProducer(this.#producers, request.producer, { ...appended, nowMs })
     const promise = this.#acks.wait(request.acks, appended)
     this.#pipeline.accepted(nextOffset, sizeBytes, records.length)
     this.scheduleTurn()
@@ -331,7 +331,8 @@ export class AppendAcceptor implements LineHost, TurnMember {
       leaderEpoch: this.#pipeline.leaderEpoch,
     })
     const timestamp = entry.calls[0]?.timestamp ?? 0
-    noteProducer(this.#producers, request.producer, { baseOffset, nextOffset, timestamp })
+    const appended = { baseOffset, nextOffset, timestamp, nowMs: this.#nowMs() }
+    noteProducer(this.#producers, request.producer, appended)
     for (const call of entry.calls) {
       const { timestamp: callTimestamp, sizeBytes } = call
       const offsets = {

@@ -24,11 +24,17 @@ export function checkProducer(
 export function noteProducer(
   producers: ProducerState,
   producer: ProducerIdentity | undefined,
-  batch: { readonly baseOffset: number; readonly nextOffset: number; readonly timestamp: number },
+  batch: {
+    readonly baseOffset: number
+    readonly nextOffset: number
+    readonly timestamp: number
+    /** When it is appended, in ms of engine time. */
+    readonly nowMs: number
+  },
 ): void {
   if (producer === undefined) return
   const { producerId, producerEpoch, baseSequence } = producer
-  const { baseOffset, nextOffset, timestamp } = batch
+  const { baseOffset, nextOffset, timestamp, nowMs } = batch
   producers.accept({
     producerId,
     producerEpoch,
@@ -36,5 +42,6 @@ export function noteProducer(
     baseOffset,
     nextOffset,
     timestamp,
+    heardMs: nowMs,
   })
 }

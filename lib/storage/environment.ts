@@ -29,6 +29,8 @@ export interface StorageEnvironment {
   readonly syncWrites: SyncIo
   /** Bytes of cut tails kept per partition. */
   readonly quarantineBytes: number
+  /** How long producers are remembered that are not heard of, in ms; -1: for ever. */
+  readonly producerIdExpirationMs: number
 }
 
 /** A partition's name, for results, messages and events. */

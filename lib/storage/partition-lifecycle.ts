@@ -124,6 +124,9 @@ export class PartitionLifecycle {
       if (pipeline.failure === null) return
       await this.#host.stopCompaction()
       await pipeline.stop()
+      // Recovery takes the producers below the recovery point from a snapshot, and in this session that
+      // point may be ahead of the last one.
+      await this.#environment.room.insist(() => this.#host.saveProducers())
       await this.#reopen({ raisesEpoch: true })
     })
   }

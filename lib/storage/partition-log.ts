@@ -97,6 +97,7 @@ export class PartitionLog
       leaderEpoch: recovered.leaderEpoch,
       isEpochSaved: recovered.epochIsSaved,
     })
+    this.#expireProducers(this.#openedMs)
   }
 
   get state(): PartitionState {
@@ -315,8 +316,14 @@ export class PartitionLog
     this.#writer?.appends.refuseWaiting(error)
   }
 
-  /** Rolls an active segment that is older than `segmentMs`: at once, or with the next write when it is not idle. */
+  /**
+   * Rolls an active segment that is older than `segmentMs`: at once, or with the next write when it is not
+   * idle. Forgets producers that were not heard of for long, which the next snapshot then does not have:
+   * a crash before it brings them back, and harms nothing.
+   */
   sweep(nowMs: number): void {
+    // While it is out of service nobody can be heard of.
+    if (this.#refusal === null) this.#expireProducers(nowMs)
     const { active } = this.segments
     const { segmentMs } = this.config
     if (active === null || active.sizeBytes === 0 || segmentMs < 0) return
@@ -439,11 +446,16 @@ export class PartitionLog
   // ---- ending and beginning again
 
   async saveProducers(): Promise<void> {
-    if (this.#parts.producers.isEmpty) return
+    if (this.#parts.producers.isUntouched) return
     await this.#producerSnapshots.save(() => ({
       offset: this.recoveryPoint,
       bytes: this.#parts.producers.snapshot(),
     }))
+  }
+
+  #expireProducers(nowMs: number): void {
+    const { producerIdExpirationMs } = this.#environment
+    if (producerIdExpirationMs >= 0) this.#parts.producers.expire(nowMs, producerIdExpirationMs)
   }
 
   // ---- giving up the head
@@ -490,6 +502,7 @@ export class PartitionLog
 
   takeOver(recovered: RecoveredPartition, epoch: WritingEpoch): void {
     this.#parts = this.#partsOf(recovered, epoch)
+    this.#parts.producers.refresh(this.#environment.time.nowMs())
     this.writer.takeOver(this.#parts)
     this.#listener.stateChanged(this.state, undefined)
     this.#listener.flushed(0)

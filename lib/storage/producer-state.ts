@@ -50,8 +50,10 @@ export interface ProducerBatch {
   readonly baseSequence: number
   readonly baseOffset: number
   readonly nextOffset: number
-  /** What a duplicate is answered with, and what the age of the producer counts from. */
+  /** What a duplicate is answered with. */
   readonly timestamp: number
+  /** When it was appended, in ms of engine time; the timestamp where nobody knows. */
+  readonly heardMs?: number | undefined
 }
 
 /** What `replay` needs of a batch header; a decoded header of any batch will do. */
@@ -89,6 +91,8 @@ interface Producer {
   /** The last ones of this epoch, oldest first. */
   readonly batches: readonly Batch[]
   readonly timestamp: number
+  /** When it was last heard of: its age counts from here. Not in the snapshot, which has the timestamp. */
+  readonly heardMs: number
   readonly coordinatorEpoch: number
   readonly currentTxnFirstOffset: number
 }
@@ -121,19 +125,24 @@ export class ProducerState {
     const entryCount = bytes.readInt32BE(checkedFrom)
     if (bytes.length !== headerBytes + entryCount * entryBytes) return null
     const state = new ProducerState()
+    state.#producers = new Map()
     for (let at = headerBytes; at < bytes.length; at += entryBytes) {
       const producerId = readInt64(bytes, at)
       const producer = readProducer(bytes, at)
       if (producer === null || !Number.isSafeInteger(producerId)) return null
-      if (state.#producers?.has(producerId) === true) return null
+      if (state.#producers.has(producerId)) return null
       state.#put(producerId, producer)
     }
     return state
   }
 
-  /** Whether no producer is known. */
-  get isEmpty(): boolean {
-    return this.#pending.length === 0 && (this.#producers === null || this.#producers.size === 0)
+  /**
+   * Whether there never was a producer. From the first one on snapshots are written, also of a state that
+   * has become empty: the last one would bring the forgotten producers back, and a clean open wants the
+   * snapshot of the end.
+   */
+  get isUntouched(): boolean {
+    return this.#pending.length === 0 && this.#producers === null
   }
 
   /** The largest id of a producer that is known; -1 when there is none. */
@@ -228,6 +237,7 @@ export class ProducerState {
         epoch: producerEpoch,
         batches,
         timestamp,
+        heardMs: timestamp,
         coordinatorEpoch: before?.coordinatorEpoch ?? none,
         currentTxnFirstOffset: none,
       })
@@ -240,21 +250,33 @@ export class ProducerState {
   }
 
   /**
-   * Forgets the producers last heard of `maxAgeMs` ago or longer, by the timestamps of their batches,
-   * and returns how many. Those with an open transaction, or with a batch that is not durable,
-   * stay.
+   * Forgets the producers last heard of `maxAgeMs` ago or longer, and returns how many. That is counted
+   * from their last append here; of those that were read from the disk, from the timestamp of their last
+   * batch, as Kafka does, or from now where that lies ahead. Those with an open transaction, or with a
+   * batch that is not durable, stay.
    */
   expire(nowMs: number, maxAgeMs: number): number {
     if (this.#producers === null) return 0
     const busy = new Set(this.#pending.map(batch => batch.producerId))
     let expired = 0
     for (const [producerId, producer] of this.#producers) {
-      const isOld = nowMs - producer.timestamp >= maxAgeMs
+      if (producer.heardMs > nowMs) this.#put(producerId, { ...producer, heardMs: nowMs })
+      const isOld = nowMs - producer.heardMs >= maxAgeMs
       if (!isOld || producer.currentTxnFirstOffset !== none || busy.has(producerId)) continue
       this.#producers.delete(producerId)
       expired += 1
     }
     return expired
+  }
+
+  /**
+   * Counts the age of every producer from now on: the partition was out of service, and those that have
+   * waited for it must find themselves known.
+   */
+  refresh(nowMs: number): void {
+    for (const [producerId, producer] of this.#producers ?? []) {
+      this.#put(producerId, { ...producer, heardMs: nowMs })
+    }
   }
 
   /**
@@ -327,6 +349,7 @@ function findDuplicate(producer: Producer, append: ProducerAppend): Batch | unde
 
 function withBatch(before: Producer | undefined, batch: ProducerBatch): Producer {
   const { producerEpoch, baseSequence, baseOffset, nextOffset, timestamp } = batch
+  const { heardMs = timestamp } = batch
   const lastSequence =
     baseSequence === none ? none : sequenceAfter(baseSequence, nextOffset - baseOffset - 1)
   const known = before?.epoch === producerEpoch ? before.batches : []
@@ -337,6 +360,7 @@ function withBatch(before: Producer | undefined, batch: ProducerBatch): Producer
       { lastSequence, baseOffset, nextOffset, timestamp },
     ],
     timestamp,
+    heardMs,
     coordinatorEpoch: before?.coordinatorEpoch ?? none,
     currentTxnFirstOffset: before?.currentTxnFirstOffset ?? none,
   }
@@ -361,6 +385,7 @@ function readProducer(bytes: Buffer, at: number): Producer | null {
     epoch: bytes.readInt16BE(at + 8),
     batches: lastOffset < 0 ? [] : [last],
     timestamp,
+    heardMs: timestamp,
     coordinatorEpoch: bytes.readInt32BE(at + 34),
     currentTxnFirstOffset,
   }

@@ -75,6 +75,7 @@ const refusedOpen: readonly Refused[] = [
   ['sweepIntervalMs', 0, RangeError],
   ['maxTotalBytes', 0, RangeError],
   ['quarantineBytes', -2, RangeError],
+  ['producerIdExpirationMs', 0, RangeError],
   ['onEvent', 'console', TypeError],
   ['files', {}, TypeError],
   ['clock', Date, TypeError],

@@ -164,7 +164,7 @@ describe('ProducerState.accept, commit, rollback', () => {
   it('the only batch rolled back → the producer is not known', () => {
     const state = stateAfter([7])
     state.rollback(0)
-    assert.equal(state.isEmpty, true)
+    assert.equal(state.largestProducerId, -1)
   })
 
   it('rolled back below what is durable → a broken invariant', () => {
@@ -207,7 +207,7 @@ describe('ProducerState.replay', () => {
   it('a batch without a producer → passed over', () => {
     const state = new ProducerState()
     state.replay(headerAt(0, { producerId: -1, producerEpoch: -1, baseSequence: -1 }))
-    assert.equal(state.isEmpty, true)
+    assert.equal(state.largestProducerId, -1)
   })
 
   it('a transaction and its marker → open in between, and the sequence goes on', () => {
@@ -257,7 +257,51 @@ describe('ProducerState.expire', () => {
     assert.equal(state.expire(1e12, 100), 0)
     state.commit(1)
     assert.equal(state.expire(1e12, 100), 1)
-    assert.equal(state.isEmpty, true)
+    assert.equal(state.largestProducerId, -1)
+  })
+})
+
+describe('how old a producer is', () => {
+  it('a batch with a timestamp of long ago -> counts from when it was appended', () => {
+    const state = new ProducerState()
+    state.accept(batchAt(0, { timestamp: 5, heardMs: 1000 }))
+    state.commit(1)
+    assert.equal(state.expire(1099, 100), 0)
+    assert.equal(state.expire(1100, 100), 1)
+  })
+
+  it('read from a snapshot -> counts from the timestamp of the last batch', () => {
+    const state = new ProducerState()
+    state.accept(batchAt(0, { timestamp: 5, heardMs: 1000 }))
+    state.commit(1)
+    assert.equal(ProducerState.load(state.snapshot())?.expire(105, 100), 1)
+  })
+
+  it('read with a timestamp that lies ahead -> counts from the first look', () => {
+    const state = new ProducerState()
+    state.replay(headerAt(0, { maxTimestamp: 1e15 }))
+    assert.equal(state.expire(1000, 100), 0)
+    assert.equal(state.expire(1099, 100), 0)
+    assert.equal(state.expire(1100, 100), 1)
+  })
+
+  it('refreshed -> counts anew', () => {
+    const state = new ProducerState()
+    state.replay(headerAt(0))
+    state.refresh(5000)
+    assert.equal(state.expire(5099, 100), 0)
+    assert.equal(state.expire(5100, 100), 1)
+  })
+})
+
+describe('ProducerState.isUntouched', () => {
+  it('never a producer -> true; one, also when it was forgotten or its snapshot read -> false', () => {
+    const state = new ProducerState()
+    assert.equal(state.isUntouched, true)
+    state.replay(headerAt(0))
+    state.expire(1e12, 100)
+    assert.equal(state.isUntouched, false)
+    assert.equal(ProducerState.load(state.snapshot())?.isUntouched, false)
   })
 })
 
@@ -278,7 +322,7 @@ describe('ProducerState.snapshot', () => {
   it('no producer → version, CRC and a count of zero, and back to an empty state', () => {
     const bytes = new ProducerState().snapshot()
     assert.equal(bytes.toString('hex'), '000148674bc700000000')
-    assert.equal(ProducerState.load(bytes)?.isEmpty, true)
+    assert.equal(ProducerState.load(bytes)?.largestProducerId, -1)
   })
 
   it('producers in any order → lowest id first', () => {

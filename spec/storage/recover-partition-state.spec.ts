@@ -157,7 +157,7 @@ describe('recoverPartition and producers', () => {
     await layDown(files, [batchesFrom(0, 5)])
     await put(files, pathOf(9, 'snapshot'), new ProducerState().snapshot())
     const { producers } = await recover(files, { checkpointedRecoveryPoint: 5 })
-    assert.ok(producers.isEmpty)
+    assert.ok(producers.isUntouched)
     assert.ok(!names(files).some(name => name.endsWith('.snapshot')))
   })
 })

@@ -55,6 +55,7 @@ export interface TestPartitionOptions {
   readonly maxQueuedBytes?: number
   readonly maxUnflushedBytes?: number
   readonly maxOpenFiles?: number
+  readonly producerIdExpirationMs?: number
   readonly recoveryPoint?: number | null
   readonly logStart?: number | null
   /** Its log: files, clock and limits are shared with that partition. */
@@ -88,6 +89,7 @@ export async function openPartition(options: TestPartitionOptions = {}): Promise
     syncReads: new SyncIo(),
     syncWrites: new SyncIo(),
     quarantineBytes: 1 << 20,
+    producerIdExpirationMs: options.producerIdExpirationMs ?? -1,
   }
   const config = { ...plainConfig, ...options.config }
   const identity = { topic: 'p', partition: partitionId }
