@@ -1,6 +1,6 @@
 /** A record that was sent and has no answer yet. */
 import type { PlainRecord } from '../log/serialize.ts'
-import { type PendingResult, pendingResult } from '../storage/ack-queue.ts'
+import { type PendingResult, pendingResult } from '../storage/pending-result.ts'
 import type { Lane } from './lane.ts'
 import type { RoomSeeker } from './room.ts'
 

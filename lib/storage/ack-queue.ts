@@ -1,10 +1,7 @@
-/**
- * Appends that wait for their acknowledgement, in offset order. Single appends come by the hundred
- * thousand, and every one of them is alive until the next flush has ended: what is kept for each is
- * what the garbage collector copies. So neighbours with the same timestamp share one run, and a call
- * adds no more to it than its promise and the function that resolves it.
- */
+/** Appends that wait for their acknowledgement, in offset order. */
 import type { AppendResult } from '../types.ts'
+import { AckRun, type ResultOf } from './ack-run.ts'
+import { type FailedCall, type PendingResult, pendingResult } from './pending-result.ts'
 
 /** What one call added; the size is about right and may be 0. */
 export interface Appended {
@@ -14,154 +11,129 @@ export interface Appended {
   readonly sizeBytes: number
 }
 
-/** The promise of a call whose result is not known yet. */
-export interface PendingResult {
-  readonly promise: Promise<AppendResult>
-  /** Resolving with a rejected promise rejects. */
-  readonly resolve: (result: AppendResult | Promise<never>) => void
-}
+/** Entries at the front that are settled, before the array is cut. */
+const settledEntries = 256
 
-/** A call that an error takes out of the queue. */
-export interface FailedCall extends PendingResult {
+/** A call with a promise of its own. */
+class LoneCall implements Appended {
   readonly baseOffset: number
-  readonly recordCount: number
-}
-
-let takenResolve: PendingResult['resolve'] | undefined
-
-// One executor for all promises: a closure of its own for each would be garbage at once.
-const takeResolve = (resolve: PendingResult['resolve']): void => {
-  takenResolve = resolve
-}
-
-/** A promise and its resolve function. */
-export function pendingResult(): PendingResult {
-  const promise = new Promise<AppendResult>(takeResolve)
-  return { promise, resolve: takenResolve as PendingResult['resolve'] }
-}
-
-/** Rejects a pending result. */
-export function rejectResult(pending: PendingResult, error: Error): void {
-  const rejected = Promise.reject<never>(error)
-  // The caller's promise adopts it; this one is nobody's.
-  rejected.catch(() => {})
-  pending.resolve(rejected)
-}
-
-/** A run that is this long is closed, so that its array stays small enough to be young. */
-const maxRunCalls = 512
-
-/** Calls with consecutive offsets and one timestamp; each added `recordsPerCall` records. */
-class Run {
-  baseOffset: number
-  readonly recordsPerCall: number
+  readonly nextOffset: number
   readonly timestamp: number
-  sizeBytes: number
-  /** By turns a promise and its resolve function. */
-  readonly calls: (Promise<AppendResult> | PendingResult['resolve'])[]
-  /** Calls that are settled, from the front. */
-  settledCalls = 0
+  readonly sizeBytes: number
+  readonly promise: PendingResult['promise']
+  readonly resolve: PendingResult['resolve']
 
-  constructor(first: Appended, pending: PendingResult) {
-    this.baseOffset = first.baseOffset
-    this.recordsPerCall = first.nextOffset - first.baseOffset
-    this.timestamp = first.timestamp
-    this.sizeBytes = first.sizeBytes
-    this.calls = [pending.promise, pending.resolve]
+  constructor(appended: Appended, pending: PendingResult) {
+    this.baseOffset = appended.baseOffset
+    this.nextOffset = appended.nextOffset
+    this.timestamp = appended.timestamp
+    this.sizeBytes = appended.sizeBytes
+    this.promise = pending.promise
+    this.resolve = pending.resolve
   }
 
-  get callCount(): number {
-    return this.calls.length / 2
-  }
-
-  baseOffsetOf(call: number): number {
-    return this.baseOffset + call * this.recordsPerCall
-  }
-
-  pendingOf(call: number): PendingResult {
-    const promise = this.calls[2 * call] as Promise<AppendResult>
-    return { promise, resolve: this.calls[2 * call + 1] as PendingResult['resolve'] }
+  get recordCount(): number {
+    return this.nextOffset - this.baseOffset
   }
 }
 
-/** A queue of one level of acknowledgement. */
+/** A queue of one level of acknowledgement. Its promises settle in the order in which they were queued. */
 export class AckQueue {
-  #runs: Run[] = []
+  readonly #resultOf: ResultOf
+  #entries: (LoneCall | AckRun)[] = []
   #head = 0
+  /** The last entry, while others may join it. */
+  #open: AckRun | null = null
+  /** Of the run settled last, until its callers have been told. */
+  #telling: Promise<unknown> | null = null
+
+  constructor(resultOf: ResultOf) {
+    this.#resultOf = resultOf
+  }
 
   get isEmpty(): boolean {
-    return this.#head === this.#runs.length
+    return this.#head === this.#entries.length
+  }
+
+  /** Entries that are held, settled ones among them. */
+  get heldEntries(): number {
+    return this.#entries.length
   }
 
   /** Queues a call whose offsets lie behind those before, or repeat some of them. */
   push(appended: Appended, pending: PendingResult): void {
-    const last = this.isEmpty ? undefined : this.#runs[this.#runs.length - 1]
-    const joins =
-      last !== undefined &&
-      last.recordsPerCall === 1 &&
-      appended.nextOffset === appended.baseOffset + 1 &&
-      last.baseOffset + last.calls.length / 2 === appended.baseOffset &&
-      last.timestamp === appended.timestamp &&
-      last.calls.length < 2 * maxRunCalls
-    if (!joins) {
-      this.#runs.push(new Run(appended, pending))
-      return
+    this.#open = null
+    this.#entries.push(new LoneCall(appended, pending))
+  }
+
+  /** Queues a call of one record that lies in the batch of those before, unless `endBatch` was called. */
+  join(appended: Appended): Promise<AppendResult> {
+    if (this.#open?.takes(appended) === true) return this.#open.add(appended.sizeBytes)
+    if (this.isEmpty) {
+      // Whoever awaits one append after another is alone.
+      const pending = pendingResult()
+      this.push(appended, pending)
+      return pending.promise
     }
-    last.calls.push(pending.promise, pending.resolve)
-    last.sizeBytes += appended.sizeBytes
+    this.#open = new AckRun(appended, this.#resultOf)
+    this.#entries.push(this.#open)
+    return this.#open.add(appended.sizeBytes)
+  }
+
+  /** What comes lies in another batch, which may be flushed later. */
+  endBatch(): void {
+    this.#open = null
   }
 
   /**
-   * Resolves the oldest calls whose records all lie below `reachedOffset`, until they have added
+   * Resolves the oldest entries whose records all lie below `reachedOffset`, until they have added
    * `budgetBytes`. Returns what is left of the budget; 0 or less when it ran out.
    */
-  settle(
-    reachedOffset: number,
-    budgetBytes: number,
-    result: (baseOffset: number, nextOffset: number, timestamp: number) => AppendResult,
-  ): number {
+  settle(reachedOffset: number, budgetBytes: number): number {
     let leftBytes = budgetBytes
-    while (this.#head < this.#runs.length && leftBytes > 0) {
-      const run = this.#runs[this.#head] as Run
-      const { calls, recordsPerCall, timestamp } = run
-      const callBytes = run.sizeBytes / run.callCount
-      let call = run.settledCalls
-      let nextOffset = run.baseOffsetOf(call) + recordsPerCall
-      while (2 * call < calls.length && nextOffset <= reachedOffset && leftBytes > 0) {
-        const resolve = calls[2 * call + 1] as PendingResult['resolve']
-        resolve(result(nextOffset - recordsPerCall, nextOffset, timestamp))
-        leftBytes -= callBytes
-        nextOffset += recordsPerCall
-        call++
-      }
-      run.settledCalls = call
-      if (2 * call < calls.length) break
+    while (this.#head < this.#entries.length && leftBytes > 0) {
+      const entry = this.#entries[this.#head] as LoneCall | AckRun
+      if (entry.nextOffset > reachedOffset) break
       this.#head++
+      leftBytes -= entry.sizeBytes
+      if (entry === this.#open) this.#open = null
+      if (entry instanceof AckRun) this.#settleRun(entry)
+      else this.#settleCall(entry)
     }
     if (this.isEmpty) {
-      this.#runs = []
+      this.#entries = []
+      this.#head = 0
+    } else if (this.#head >= settledEntries) {
+      // Under load the queue is never empty.
+      this.#entries.splice(0, this.#head)
       this.#head = 0
     }
     return leftBytes
   }
 
-  /** Takes out every call that reaches above `offset`. */
+  /** Takes out every call that reaches above `offset`, the end of a batch. */
   takeAbove(offset: number): FailedCall[] {
-    const above: FailedCall[] = []
-    const kept: Run[] = []
-    for (const run of this.#runs.slice(this.#head)) {
-      let call = run.settledCalls
-      while (call < run.callCount && run.baseOffsetOf(call) + run.recordsPerCall <= offset) call++
-      const keptCalls = call
-      for (; call < run.callCount; call++) {
-        const baseOffset = run.baseOffsetOf(call)
-        above.push({ baseOffset, recordCount: run.recordsPerCall, ...run.pendingOf(call) })
-      }
-      run.calls.length = 2 * keptCalls
-      if (run.settledCalls < keptCalls) kept.push(run)
-    }
-    this.#runs = kept
+    const waiting = this.#entries.slice(this.#head)
+    this.#entries = waiting.filter(entry => entry.nextOffset <= offset)
     this.#head = 0
-    return above
+    this.#open = null
+    const above = waiting.filter(entry => entry.nextOffset > offset)
+    return above.flatMap(entry => (entry instanceof AckRun ? entry.takeApart() : entry))
+  }
+
+  #settleRun(run: AckRun): void {
+    run.settle()
+    const { settled } = run
+    this.#telling = settled
+    void settled.then(() => {
+      if (this.#telling === settled) this.#telling = null
+    })
+  }
+
+  #settleCall({ baseOffset, nextOffset, timestamp, resolve }: LoneCall): void {
+    const result = this.#resultOf(baseOffset, nextOffset, timestamp)
+    // Those of a run hear a microtask later than one who is resolved directly, and are before this one.
+    if (this.#telling === null) resolve(result)
+    else void this.#telling.then(() => resolve(result))
   }
 }

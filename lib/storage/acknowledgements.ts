@@ -1,14 +1,9 @@
 /** The appends of one partition that wait to be acknowledged, by the level that they asked for. */
 import type { Acks, AppendResult } from '../types.ts'
-import {
-  AckQueue,
-  type Appended,
-  type FailedCall,
-  type PendingResult,
-  pendingResult,
-} from './ack-queue.ts'
+import { AckQueue, type Appended } from './ack-queue.ts'
 import type { PartitionIdentity } from './environment.ts'
 import type { OffsetsSnapshot } from './partition-offsets.ts'
+import { type FailedCall, type PendingResult, pendingResult } from './pending-result.ts'
 
 /** One turn settles this much: settling more at once would keep the disk waiting for the next write. */
 const settleBytes = 1 << 20
@@ -34,13 +29,20 @@ export class Acknowledgements {
 
   /** A promise for the result of an accepted append; `queued` is reached already. */
   wait(level: Acks, appended: Appended): Promise<AppendResult> {
-    if (level === 'queued') {
-      const { baseOffset, nextOffset, timestamp } = appended
-      return Promise.resolve(this.#result(baseOffset, nextOffset, timestamp))
-    }
     const pending = pendingResult()
-    this.#queueOf(level).push(appended, pending)
+    this.push(level, appended, pending)
     return pending.promise
+  }
+
+  /** As `wait`, for a single record that lies in the batch which is open now. */
+  join(level: Acks, appended: Appended): Promise<AppendResult> {
+    return level === 'queued' ? this.wait(level, appended) : this.#queueOf(level).join(appended)
+  }
+
+  /** The batch that was open is complete: what joins now lies in the next one. */
+  endBatch(): void {
+    this.#written?.endBatch()
+    this.#durable?.endBatch()
   }
 
   /** Queues an append whose promise exists already, or resolves it. */
@@ -59,10 +61,9 @@ export class Acknowledgements {
    */
   settle(offsets: OffsetsSnapshot): boolean {
     let leftBytes = settleBytes
-    if (this.#written !== null)
-      leftBytes = this.#written.settle(offsets.writtenOffset, leftBytes, this.#result)
+    if (this.#written !== null) leftBytes = this.#written.settle(offsets.writtenOffset, leftBytes)
     if (this.#durable === null || leftBytes <= 0) return leftBytes > 0
-    return this.#durable.settle(offsets.highWatermark, leftBytes, this.#result) > 0
+    return this.#durable.settle(offsets.highWatermark, leftBytes) > 0
   }
 
   /** Takes out every append that reaches above `offset`. */
@@ -75,10 +76,10 @@ export class Acknowledgements {
 
   #queueOf(level: 'written' | 'durable'): AckQueue {
     if (level === 'written') {
-      this.#written ??= new AckQueue()
+      this.#written ??= new AckQueue(this.#result)
       return this.#written
     }
-    this.#durable ??= new AckQueue()
+    this.#durable ??= new AckQueue(this.#result)
     return this.#durable
   }
 

@@ -8,7 +8,7 @@ import { ClosedError, type DiskFullError, OffsetMismatchError, StorageError } fr
 import { batchHeaderBytes } from '../record/batch-format.ts'
 import { recordSizeBound } from '../record/batch-writer.ts'
 import type { Acks, AppendResult, CompressionType, RecordInput } from '../types.ts'
-import { type Appended, type PendingResult, rejectResult } from './ack-queue.ts'
+import type { Appended } from './ack-queue.ts'
 import type { Acknowledgements } from './acknowledgements.ts'
 import { AppendFailures, type FlushReport, isCallersOwn } from './append-failures.ts'
 import { AppendLine, type LineEntry, type LineHost } from './append-line.ts'
@@ -23,6 +23,7 @@ import {
 import type { AppendRequest, ProducerIdentity } from './append-request.ts'
 import { chunkBytes } from './chunk-pool.ts'
 import type { PartitionConfig, StorageEnvironment } from './environment.ts'
+import { type PendingResult, rejectResult } from './pending-result.ts'
 import type { ProducerState } from './producer-state.ts'
 import { SpaceProbe } from './space-probe.ts'
 import type { TurnMember } from './turn-scheduler.ts'
@@ -240,7 +241,7 @@ export class AppendAcceptor implements LineHost, TurnMember {
     const timestamp =
       this.config.timestampType === 'append' ? accumulator.openedMs : timestampOf(record, nowMs)
     // It waits before it counts as accepted: the write that this may start can fail at once.
-    const promise = this.#acks.wait(request.acks, { baseOffset, nextOffset, timestamp, sizeBytes })
+    const promise = this.#acks.join(request.acks, { baseOffset, nextOffset, timestamp, sizeBytes })
     this.#pipeline.accepted(nextOffset, sizeBytes, 1)
     this.scheduleTurn()
     return promise
@@ -346,6 +347,7 @@ export class AppendAcceptor implements LineHost, TurnMember {
 
   #sealOpen(producer?: ProducerIdentity): void {
     const { accumulator } = this.#pipeline
+    this.#acks.endBatch()
     accumulator.sealOpen({
       leaderEpoch: this.#pipeline.leaderEpoch,
       timestampType: this.config.timestampType,

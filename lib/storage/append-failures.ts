@@ -5,7 +5,7 @@
 
 import { DiskFullError, QueueFullError, StorageError } from '../errors.ts'
 import type { AppendResult } from '../types.ts'
-import { type PendingResult, rejectResult } from './ack-queue.ts'
+import { type PendingResult, rejectResult } from './pending-result.ts'
 
 /** What one call of `flush()` will report. */
 export interface FlushReport {

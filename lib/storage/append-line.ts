@@ -10,10 +10,11 @@ import { batchHeaderBytes } from '../record/batch-format.ts'
 import { BatchWriter } from '../record/batch-writer.ts'
 import { compressBatch } from '../record/codecs.ts'
 import type { Acks, AppendResult, RecordInput } from '../types.ts'
-import { type Appended, type PendingResult, pendingResult } from './ack-queue.ts'
+import type { Appended } from './ack-queue.ts'
 import type { WaitingMember } from './append-budget.ts'
 import type { AppendRequest } from './append-request.ts'
 import type { PartitionConfig, StorageEnvironment } from './environment.ts'
+import { type PendingResult, pendingResult } from './pending-result.ts'
 
 /** Room that an entry gets which others may join. */
 const sharedEntryBytes = 64 << 10

@@ -1,10 +1,9 @@
 /** Each level of acknowledgement is reached at its own offset; a turn settles a bounded amount. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-
-import { pendingResult } from '../../lib/storage/ack-queue.ts'
 import { Acknowledgements } from '../../lib/storage/acknowledgements.ts'
 import type { OffsetsSnapshot } from '../../lib/storage/partition-offsets.ts'
+import { pendingResult } from '../../lib/storage/pending-result.ts'
 import { stateOf } from '../support/open-partition.ts'
 
 function appended(baseOffset: number, sizeBytes = 10): Parameters<Acknowledgements['wait']>[1] {

@@ -4,9 +4,8 @@
  */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-
-import { pendingResult } from '../../lib/storage/ack-queue.ts'
 import { AppendFailures, allAppends } from '../../lib/storage/append-failures.ts'
+import { pendingResult } from '../../lib/storage/pending-result.ts'
 
 /** Runs, and returns the rejections that nobody had handled when some turns were over. */
 async function unhandled(run: () => void): Promise<unknown[]> {
