@@ -230,25 +230,31 @@ async function recoverTopics(
   before: DirectoryState,
   options: RecoverDirectoryOptions,
 ): Promise<readonly RecoveredTopic[]> {
-  const work: { topic: CatalogTopic; partition: number; into: RecoveredPartition[] }[] = []
+  const work: (RecoverOne & { readonly into: RecoveredPartition[] })[] = []
   const topics: RecoveredTopic[] = []
   for (const topic of catalog.topics.values()) {
     const into: RecoveredPartition[] = []
     topics.push({ topic, partitions: into })
+    const { config } = resolveTopicConfig(topic.config, options.topicDefaults, options.acks)
     for (let partition = 0; partition < topic.partitions; partition++) {
-      work.push({ topic, partition, into })
+      work.push({ topic, partition, config, into })
     }
   }
-  await forEachBounded(work, maxParallelRecoveries, async ({ topic, partition, into }) => {
+  await forEachBounded(work, maxParallelRecoveries, async ({ into, ...one }) => {
     options.signal?.throwIfAborted()
-    const { config } = resolveTopicConfig(topic.config, options.topicDefaults, options.acks)
-    into[partition] = await recoverOne({ topic, partition, config }, before, options)
+    into[one.partition] = await recoverOne(one, before, options)
   })
   return topics
 }
 
+interface RecoverOne {
+  readonly topic: CatalogTopic
+  readonly partition: number
+  readonly config: ResolvedTopicConfig
+}
+
 function recoverOne(
-  of: { topic: CatalogTopic; partition: number; config: ResolvedTopicConfig },
+  of: RecoverOne,
   before: DirectoryState,
   options: RecoverDirectoryOptions,
 ): Promise<RecoveredPartition> {

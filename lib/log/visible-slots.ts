@@ -156,11 +156,13 @@ export function formatSlots(generation: number, slots: readonly OwnedSlot[]): Bu
   bytes.writeInt32BE(formatVersion, 16)
   writeInt64(bytes, 20, generation)
   sealBlock(bytes.subarray(0, slotBytes))
+  let topicId: Buffer = bytes
   for (const [index, slot] of slots.entries()) {
     const start = slotsStart + index * slotBytes
     const block = bytes.subarray(start, start + slotBytes)
-    const topicId = Buffer.from(slot.topicId, 'base64url')
     const { partition, source } = slot
+    // The slots of a topic lie together.
+    if (slot.topicId !== slots[index - 1]?.topicId) topicId = Buffer.from(slot.topicId, 'base64url')
     encodeSlot(block, { topicId, partition, sequence: 1, generation }, source)
     sealBlock(block)
   }

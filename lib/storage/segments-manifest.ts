@@ -136,8 +136,9 @@ export function parseManifest(text: string): Manifest | null {
   const damage: DamageLine[] = []
   let previousEnd = 0
   for (const line of lines) {
-    const damaged = parseDamage(line)
-    if (damaged !== null) {
+    if (line.startsWith('damage ') || line.startsWith('gap ')) {
+      const damaged = parseDamage(line)
+      if (damaged === null) return null
       damage.push(damaged)
       continue
     }
@@ -168,7 +169,8 @@ function parseDamage(line: string): DamageLine | null {
 }
 
 function parseLine(line: string): SegmentFacts | null {
-  const fields = lineForm.exec(line) ?? []
+  const fields = lineForm.exec(line)
+  if (fields === null) return null
   const facts = {
     baseOffset: Number(fields[1]),
     nextOffset: Number(fields[2]),
@@ -181,15 +183,20 @@ function parseLine(line: string): SegmentFacts | null {
 }
 
 function isSound(facts: SegmentFacts): boolean {
-  const { headersCrc: crc, ...numbers } = facts
+  const { baseOffset, nextOffset, sizeBytes, firstAppendMs, lastAppendMs, headersCrc: crc } = facts
+  // A NaN or a fraction is no safe integer; written out, for opening a log asks it of every segment.
   return (
-    Object.values(numbers).every(Number.isSafeInteger) &&
+    Number.isSafeInteger(baseOffset) &&
+    Number.isSafeInteger(nextOffset) &&
+    Number.isSafeInteger(sizeBytes) &&
+    Number.isSafeInteger(firstAppendMs) &&
+    Number.isSafeInteger(lastAppendMs) &&
     (crc === null || (Number.isSafeInteger(crc) && crc >= 0 && crc < 2 ** 32)) &&
-    facts.baseOffset >= 0 &&
-    facts.nextOffset >= facts.baseOffset &&
-    facts.sizeBytes >= 0 &&
-    facts.firstAppendMs >= -1 &&
-    facts.lastAppendMs >= -1
+    baseOffset >= 0 &&
+    nextOffset >= baseOffset &&
+    sizeBytes >= 0 &&
+    firstAppendMs >= -1 &&
+    lastAppendMs >= -1
   )
 }
 

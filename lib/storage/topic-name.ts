@@ -11,12 +11,12 @@ const topicCharacters = /^[a-zA-Z0-9._-]+$/
 // Windows takes a file of such a name, whatever follows its first dot, for the device.
 const deviceName = /^(con|prn|aux|nul|com\d|lpt\d)(\.|$)/i
 const partitionDirForm = /^(.+)-(0|[1-9]\d{0,9})$/
-const segmentFileForm = /^(\d{20})\.([a-z]+)$/
-const segmentSuffixes = ['log', 'index', 'timeindex', 'snapshot'] as const
+const segmentFileForm = /^\d{20}\.(?:log|index|timeindex|snapshot)$/
+const offsetDigits = 20
 const largestPartition = 2 ** 31 - 1
 
 /** The files of a segment, and the producer snapshot that is named like one. */
-export type SegmentSuffix = (typeof segmentSuffixes)[number]
+export type SegmentSuffix = 'log' | 'index' | 'timeindex' | 'snapshot'
 
 /**
  * Accepts the names that Kafka accepts (1 to 249 of `a-z A-Z 0-9 . _ -`, neither `.` nor `..`) except
@@ -88,16 +88,17 @@ export function parsePartitionDir(name: string): { topic: string; partition: num
 export function segmentFileName(baseOffset: number, suffix: SegmentSuffix): string {
   assert.ok(Number.isSafeInteger(baseOffset), 'an offset is a safe integer')
   assert.ok(baseOffset >= 0, 'an offset is not negative')
-  return `${String(baseOffset).padStart(20, '0')}.${suffix}`
+  return `${String(baseOffset).padStart(offsetDigits, '0')}.${suffix}`
 }
 
 /** What a file name says; null when it is not exactly one that `segmentFileName` gives. */
 export function parseSegmentFile(
   name: string,
 ): { baseOffset: number; suffix: SegmentSuffix } | null {
-  const [, digits, suffixText] = segmentFileForm.exec(name) ?? []
-  const baseOffset = Number(digits)
-  const suffix = segmentSuffixes.find(known => known === suffixText)
-  if (suffix === undefined || !Number.isSafeInteger(baseOffset)) return null
+  // Opening a log asks it of every file: tested and cut up, which takes less than groups do.
+  if (!segmentFileForm.test(name)) return null
+  const baseOffset = Number(name.slice(0, offsetDigits))
+  if (!Number.isSafeInteger(baseOffset)) return null
+  const suffix = name.slice(offsetDigits + 1) as SegmentSuffix
   return { baseOffset, suffix }
 }
