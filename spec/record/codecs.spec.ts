@@ -1,15 +1,15 @@
 /**
- * Compression of batches: through the packages that are installed, from bytes that other clients
- * write, and with packages that are missing. zstd is tried where this Node has it or the package is
- * installed, and is otherwise the example of a missing one.
+ * Compression of batches: through every codec, from bytes that other clients write, and with packages
+ * that are missing.
  */
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { describe, it } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import * as zlib from 'node:zlib'
 import { compressFrameSync } from 'lz4-napi'
 
-import { CodecMissingError, CorruptRecordError } from '../../lib/errors.ts'
-import { loadNative } from '../../lib/files/natives.ts'
+import { CorruptRecordError } from '../../lib/errors.ts'
 import { checkBatch, decodeBatchHeader, sealBatch } from '../../lib/record/batch-format.ts'
 import { loadFunctions } from '../../lib/record/codec.ts'
 import { compressBatch, decompressRecords } from '../../lib/record/codecs.ts'
@@ -26,10 +26,20 @@ const batch = encodeBatch(
 const section = batch.subarray(61)
 const maxBytes = 2 ** 20
 
-const hasZstd = 'zstdCompress' in zlib || loadNative('@bokuweb/zstd-wasm') !== null
-const installed = (['gzip', 'snappy', 'lz4', 'zstd'] as const).filter(type => {
-  return type !== 'zstd' || hasZstd
-})
+const codecs = ['gzip', 'snappy', 'lz4', 'zstd'] as const
+
+/** Hides Node's own zstd and the package, as a preloaded module. */
+const withoutZstd = `data:text/javascript,${encodeURIComponent(`
+import Module, { syncBuiltinESMExports } from 'node:module'
+import zlib from 'node:zlib'
+delete zlib.zstdCompress
+delete zlib.zstdDecompress
+syncBuiltinESMExports()
+const resolve = Module._resolveFilename
+Module._resolveFilename = (name, ...rest) => {
+  if (name === '@bokuweb/zstd-wasm') throw Object.assign(new Error(name), { code: 'MODULE_NOT_FOUND' })
+  return resolve(name, ...rest)
+}`)}`
 
 /** The batch with its records replaced by a blob in the given codec, under a right checksum. */
 function batchAround(codecId: number, blob: Buffer): Buffer {
@@ -51,7 +61,7 @@ function corrupt(cause: RegExp) {
 }
 
 describe('compressBatch', () => {
-  for (const type of installed) {
+  for (const type of codecs) {
     it(`${type} → a smaller sound batch that differs in length, codec and checksum only`, async () => {
       const compressed = await compressBatch(batch, type)
       assert.ok(compressed.length < batch.length / 2)
@@ -100,7 +110,7 @@ describe('decompressRecords', () => {
     assert.deepEqual(records, section)
   })
 
-  for (const type of installed) {
+  for (const type of codecs) {
     it(`${type} → the records that went in`, async () => {
       const compressed = await compressBatch(batch, type)
       const records = await decompressRecords(compressed, { maxBytes })
@@ -202,19 +212,45 @@ describe('loadFunctions', () => {
   })
 })
 
-describe('zstd on a Node that has none, without its package', () => {
-  it('compressing and decompressing → CodecMissingError that names the package', {
-    skip: hasZstd ? 'this Node has zstd, or the package is installed' : false,
-  }, async () => {
-    for (const call of [
-      compressBatch(batch, 'zstd'),
-      decompressRecords(batchAround(4, section), { maxBytes }),
-    ]) {
-      await assert.rejects(call, (error: unknown) => {
-        assert.ok(error instanceof CodecMissingError)
-        assert.deepEqual([error.codec, error.package], ['zstd', '@bokuweb/zstd-wasm'])
-        return true
-      })
-    }
+describe('zstd from the command line', () => {
+  const text = 'hello zstd, hello zstd, hello zstd'
+  const frames: readonly (readonly [string, string])[] = [
+    ['of a file', '28b52ffd24229500006068656c6c6f207a7374642c200100574a1281630a62'],
+    [
+      'of a pipe, its size unknown',
+      '28b52ffd04589500006068656c6c6f207a7374642c200100574a1281630a62',
+    ],
+    ['without a checksum', '28b52ffd00589500006068656c6c6f207a7374642c200100574a12'],
+  ]
+  for (const [what, bytes] of frames) {
+    it(`${what} → read`, async () => {
+      const records = await decompressRecords(batchAround(4, hex(bytes)), { maxBytes })
+      assert.equal(records.toString(), text)
+    })
+  }
+
+  it('two frames with one to be skipped between → read as one', async () => {
+    const [first = '', second = ''] = frames.map(([, bytes]) => bytes)
+    const blob = hex(`${first} 502a4d18 03000000 010203 ${second}`)
+    const records = await decompressRecords(batchAround(4, blob), { maxBytes })
+    assert.equal(records.toString(), text + text)
   })
+})
+
+describe('zstd on a Node that has none, without its package', () => {
+  for (const call of ['compress', 'decompress']) {
+    it(`${call} → CodecMissingError that names the package`, () => {
+      const child = new URL('../support/processes/missing-codec.ts', import.meta.url)
+      const out = execFileSync(
+        process.execPath,
+        ['--import', 'tsx', '--import', withoutZstd, fileURLToPath(child), call],
+        { encoding: 'utf8' },
+      )
+      assert.deepEqual(JSON.parse(out), {
+        name: 'CodecMissingError',
+        codec: 'zstd',
+        package: '@bokuweb/zstd-wasm',
+      })
+    })
+  }
 })
