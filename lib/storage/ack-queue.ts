@@ -11,8 +11,8 @@ export interface Appended {
   readonly sizeBytes: number
 }
 
-/** Entries at the front that are settled, before the array is cut. */
-const settledEntries = 256
+/** Places at the front that nobody needs any more, before the array is cut. */
+const settledPlaces = 256
 
 /** A call with a promise of its own. */
 class LoneCall implements Appended {
@@ -40,7 +40,8 @@ class LoneCall implements Appended {
 /** A queue of one level of acknowledgement. Its promises settle in the order in which they were queued. */
 export class AckQueue {
   readonly #resultOf: ResultOf
-  #entries: (LoneCall | AckRun)[] = []
+  /** Null where it is settled: what is told must not be kept until the array is cut. */
+  #entries: (LoneCall | AckRun | null)[] = []
   #head = 0
   /** The last entry, while others may join it. */
   #open: AckRun | null = null
@@ -55,8 +56,8 @@ export class AckQueue {
     return this.#head === this.#entries.length
   }
 
-  /** Entries that are held, settled ones among them. */
-  get heldEntries(): number {
+  /** Places of the array, those of settled entries among them. */
+  get heldPlaces(): number {
     return this.#entries.length
   }
 
@@ -94,7 +95,7 @@ export class AckQueue {
     while (this.#head < this.#entries.length && leftBytes > 0) {
       const entry = this.#entries[this.#head] as LoneCall | AckRun
       if (entry.nextOffset > reachedOffset) break
-      this.#head++
+      this.#entries[this.#head++] = null
       leftBytes -= entry.sizeBytes
       if (entry === this.#open) this.#open = null
       if (entry instanceof AckRun) this.#settleRun(entry)
@@ -103,7 +104,7 @@ export class AckQueue {
     if (this.isEmpty) {
       this.#entries = []
       this.#head = 0
-    } else if (this.#head >= settledEntries) {
+    } else if (this.#head >= settledPlaces) {
       // Under load the queue is never empty.
       this.#entries.splice(0, this.#head)
       this.#head = 0
@@ -113,7 +114,7 @@ export class AckQueue {
 
   /** Takes out every call that reaches above `offset`, the end of a batch. */
   takeAbove(offset: number): FailedCall[] {
-    const waiting = this.#entries.slice(this.#head)
+    const waiting = this.#entries.slice(this.#head) as (LoneCall | AckRun)[]
     this.#entries = waiting.filter(entry => entry.nextOffset <= offset)
     this.#head = 0
     this.#open = null

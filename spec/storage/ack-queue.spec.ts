@@ -152,7 +152,7 @@ describe('AckQueue.settle', () => {
       )
       queue.settle(offset - 8, 1000)
     }
-    assert.ok(queue.heldEntries < 600, `${queue.heldEntries} entries`)
+    assert.ok(queue.heldPlaces < 600, `${queue.heldPlaces} places`)
   })
 })
 
