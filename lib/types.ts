@@ -311,6 +311,11 @@ export interface Log extends AsyncDisposable {
     name: string,
     options?: TopicOptions<K, V>,
   ): Promise<Topic<K, V>>
+  /**
+   * Deletes a topic with everything in it and the offsets that groups committed of it; resolves when that
+   * survives power loss. Rejected with `StorageError` it may be deleted or not: it is out of use, and lost
+   * by its consumers, until the call is repeated or the log opened again.
+   */
   deleteTopic(name: string): Promise<void>
   /**
    * Makes a producer, which sends records to any topic in batches of its own; `close()` it when it is

@@ -85,11 +85,14 @@ export class PollUsage implements Usage {
         left -= batch.recordCount
       }
     } catch (error) {
-      // Its topic is being deleted, or the log closed: the member hears of that by itself.
-      if (!partition.isEnding && partition.state.isUsable) throw error
-    } finally {
+      // Its topic is being deleted, or the log closed: the member hears of that by itself, and asking again
+      // until it does would leave nobody else a turn.
+      if (!partition.state.isUsable) return batches
       this.#source.enqueue(partition, partition.hasBuffered)
+      if (!partition.isEnding) throw error
+      return batches
     }
+    this.#source.enqueue(partition, partition.hasBuffered)
     if (batches.length > 0) this.#given.add(partition)
     return batches
   }

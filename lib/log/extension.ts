@@ -34,7 +34,8 @@ export interface ExtensibleLog {
    */
   openTopic(topic: NewTopic): Promise<TopicState>
   /**
-   * Calls back whenever topics or partitions have come or gone; returns the function that ends it. Of a
+   * Calls back whenever topics or partitions have come or gone, and when a topic was taken out of use
+   * because its deletion failed halfway; returns the function that ends it. Of a
    * directory that belongs to another process it is watched meanwhile.
    */
   onTopicsChanged(callback: () => void): () => void

@@ -318,15 +318,20 @@ function extensible(
     topic: name => topics.get(name),
     topics: () => [...topics.values()],
     openTopic: async topic => (await changes.findOrCreate(topic)).topic,
-    onTopicsChanged: callback => onTopicsChanged(events, callback),
+    onTopicsChanged: callback => onTopicsChanged(events, changes, callback),
     largestProducerId: () => largestProducerId(topics.values()),
     useConsumedOffsets: source => consumed.use(source),
   }
 }
 
-function onTopicsChanged(events: EventHub, callback: () => void): () => void {
+function onTopicsChanged(
+  events: EventHub,
+  changes: TopicChanges,
+  callback: () => void,
+): () => void {
   const types = ['topicCreated', 'topicDeleted', 'partitionsAdded'] as const
   const stops = types.map(type => events.on(type, callback))
+  stops.push(changes.onWithdrawn(callback))
   return () => {
     for (const stop of stops) stop()
   }

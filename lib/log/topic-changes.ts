@@ -67,6 +67,7 @@ export class TopicChanges implements TopicOwner {
   readonly #stop = new AbortController()
   #removals: Promise<void> = Promise.resolve()
   #isOpen = true
+  readonly #whenWithdrawn = new Set<() => void>()
   /** Removes what is kept of a deleted topic elsewhere. */
   #forget: (name: string) => Promise<void> = async () => {}
 
@@ -98,6 +99,17 @@ export class TopicChanges implements TopicOwner {
     while (this.#underWay.size > 0) await Promise.allSettled([...this.#underWay])
     await this.#removals
     await this.#services.catalog.settled()
+  }
+
+  /**
+   * Calls back when a topic was taken out of use though it is not known whether it is deleted; returns the
+   * function that ends it.
+   */
+  onWithdrawn(callback: () => void): () => void {
+    this.#whenWithdrawn.add(callback)
+    return () => {
+      this.#whenWithdrawn.delete(callback)
+    }
   }
 
   /** Leaves the files of deleted topics that are still there to the next open. */
@@ -294,8 +306,11 @@ export class TopicChanges implements TopicOwner {
       await this.#commitAnyway(current => withDeleting(current, name))
     } catch (error) {
       // A crash may show the topic as deleted: nothing more may be acknowledged for it.
-      if (catalog.isUncertain)
+      if (catalog.isUncertain) {
         await topic.abandon(new StorageError(this.#services.dir, 'delete topic', error))
+        // Whoever reads it would wait for ever.
+        for (const callback of [...this.#whenWithdrawn]) callback()
+      }
       throw error
     }
     const { id } = topic
