@@ -194,7 +194,7 @@ export class PartitionFlusher {
       this.#endFlush()
       return
     }
-    this.#segments.sync().then(
+    this.#segments.output.sync().then(
       () => this.#flushDone({ recoveryPoint, flushedBytes, startMs }),
       (error: Error) => this.#flushFailed(error),
     )
@@ -217,12 +217,12 @@ export class PartitionFlusher {
       flushChannel.publish({ ...this.#identity, recoveryPoint, durationMs })
     this.#host.flushed(recoveryPoint, flushedBytes)
     if (this.#environment.handles.isWanted && !this.#hasUnflushed && !this.#writer.isWriting)
-      this.#segments.unpin()
+      this.#segments.output.unpin()
     // The next flush starts before the callers of this one go on: the disk does not wait for them.
     this.#host.completeBatches()
     this.#writer.write()
     this.flushIfDue()
-    if (!this.#hasUnflushed && this.#writer.isIdle) this.#segments.unpin()
+    if (!this.#hasUnflushed && this.#writer.isIdle) this.#segments.output.unpin()
     this.resolveCallers()
     this.#environment.turns.endEarly()
     this.#writer.settle()

@@ -154,7 +154,7 @@ export class PartitionLifecycle {
       try {
         await this.#environment.room.insist(async () => {
           await pipeline.finishEpoch()
-          await pipeline.segments.finish()
+          await pipeline.segments.finishActive()
           await this.#host.saveProducers()
         })
       } catch (error) {

@@ -226,7 +226,6 @@ export class PartitionLog
   /** New settings hold from the next append and the next roll on. */
   configure(config: PartitionConfig): void {
     this.#config = config
-    this.segments.timestampAfterMaxMs = config.timestampAfterMaxMs
     this.#writer?.configure(config)
   }
 
@@ -331,7 +330,7 @@ export class PartitionLog
     const sinceMs = active.firstAppendMs ?? active.createdMs
     if (nowMs - sinceMs < segmentMs) return
     this.writer.pipeline.rollIdle()
-    if (this.segments.active === active) this.segments.sealWithNextWrite()
+    if (this.segments.active === active) this.segments.output.sealWithNextWrite()
   }
 
   /**
@@ -345,7 +344,7 @@ export class PartitionLog
     if (active === null || active.sizeBytes === 0) return
     const { pipeline } = this.writer
     pipeline.rollIdle()
-    if (segments.active === active) segments.sealWithNextWrite()
+    if (segments.active === active) segments.output.sealWithNextWrite()
     for (let turn = 0; turn < maxRollTurns && !segments.hasFinished(active); turn++) {
       if (this.#lifecycle?.isEnding === true || this.failure !== null) return
       await this.flush()
@@ -511,8 +510,6 @@ export class PartitionLog
 
   #partsOf(recovered: RecoveredPartition, epoch: WritingEpoch): PartitionParts {
     const of = { environment: this.#environment, dir: this.dir, listener: this.#listener, epoch }
-    const parts = partsOf(recovered, of)
-    parts.segments.timestampAfterMaxMs = this.#config.timestampAfterMaxMs
-    return parts
+    return partsOf(recovered, of)
   }
 }

@@ -192,7 +192,7 @@ export class PartitionRetention {
     const { active } = segments
     pipeline.rollIdle()
     if (segments.active === active) {
-      segments.sealWithNextWrite()
+      segments.output.sealWithNextWrite()
       return false
     }
     await pipeline.whenQuiet()

@@ -1,34 +1,30 @@
 /**
- * The segment files of one partition and what must be synced, in which order: a flush covers the
- * segments that were rolled since the last one first, then the names of new files, then the active
- * segment. Finishing a sealed segment (its index files and its manifest line) happens behind, off
- * the way of acknowledgements, because indexes can be rebuilt from the log.
+ * The segments of one partition and what the manifest says of them. Appends go to the last of them
+ * through `segment-output.ts`. Finishing a sealed segment (its index files and its manifest line)
+ * happens behind, off the way of acknowledgements, because indexes can be rebuilt from the log.
  */
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 
 import { StorageError } from '../errors.ts'
-import type { OpenFile } from '../files/files.ts'
-import type { WriteRegion } from './batch-accumulator.ts'
 import { replaceFile } from './checkpoint-file.ts'
 import { cutSegments } from './cut-segments.ts'
 import { damageFrom, damageLines } from './damage.ts'
 import type { Damage, StorageEnvironment } from './environment.ts'
-import type { PinnedFile } from './file-handles.ts'
 import { attempt } from './file-io.ts'
 import { HeadRemoval } from './head-removal.ts'
 import { type HeldSegment, heldSegments } from './held-segments.ts'
-import { type ImplausibleFound, ImplausibleTimestamps } from './implausible-timestamps.ts'
+import type { ImplausibleFound } from './implausible-timestamps.ts'
 import type { SegmentIndexes } from './index-cache.ts'
 import { saveIndexEntries, writeIndexFiles } from './index-files.ts'
 import type { BatchBoundary, ReadableSegment } from './readable-segment.ts'
 import {
   ActiveSegment,
   type ActiveSegmentState,
-  emptySegmentState,
   type SealedSegment,
   segmentPath,
 } from './segment.ts'
+import { type OutputSegments, SegmentOutput } from './segment-output.ts'
 import { type SwapFiles, type SwapOutcome, settleSwap, swapSegments } from './segment-swap.ts'
 import { formatManifest, type SegmentFacts } from './segments-manifest.ts'
 
@@ -41,30 +37,23 @@ export interface SegmentSetListener {
   backgroundFailed(what: string, error: Error): void
 }
 
-interface RolledSegment {
-  readonly segment: SealedSegment
-  /** Pins the log file while it has bytes to flush. */
-  readonly pin: PinnedFile | null
-}
+/** What a chain of work begins with; shared, since most partitions never have any. */
+const quiet: Promise<void> = Promise.resolve()
 
 /** Segments of one partition; appends come from its single writer, reads may come at any time. */
-export class SegmentSet {
+export class SegmentSet implements OutputSegments {
   readonly #environment: StorageEnvironment
   readonly #dir: string
   readonly #listener: SegmentSetListener
   #sealed: SealedSegment[]
   #active: ActiveSegment | null
-  #activePin: PinnedFile | null = null
-  #rolled: RolledSegment[] = []
-  /** Counts files whose names are not durable yet; a sync of the directory covers those before it. */
-  #namesMade = 0
-  #namesSynced = 0
+  #output: SegmentOutput | null = null
   #readable: readonly ReadableSegment[] | null = null
-  #finishing: Promise<void> = Promise.resolve()
+  /** Ends with the last piece of work on sealed segments; never rejects. */
+  #finishing: Promise<void> = quiet
   /** The swap that is under way or unsettled: the manifest must not speak of what lies in its range. */
   #swap: (SwapFiles & { readonly by: SealedSegment }) | null = null
   #isUnsettled = false
-  #sealsNext = false
   /** The manifest says of every segment what is known of it, as far as that is finished. */
   #isListed: boolean
   /** Size of the active segment as the manifest has it; 0 when it has none of it. */
@@ -72,12 +61,9 @@ export class SegmentSet {
   #isAbandoned = false
   /** The log start as the manifest has it; 0: it need not say so. */
   #start: number
-  readonly #removal: HeadRemoval
+  #removal: HeadRemoval | null = null
   readonly #openedMs: number
   damage: Damage[]
-  /** How far ahead of its append a record's timestamp may lie, in ms; -1: as far as it likes. */
-  timestampAfterMaxMs = -1
-  #implausible: ImplausibleTimestamps | null = null
 
   constructor(
     environment: StorageEnvironment,
@@ -100,7 +86,6 @@ export class SegmentSet {
     this.#listener = options.listener
     this.#sealed = [...options.sealed]
     this.#start = options.logStartOffset ?? 0
-    this.#removal = new HeadRemoval(environment, dir)
     this.#isListed = options.isListed === true
     if (this.#isListed) this.#listedBytes = options.active?.sizeBytes ?? 0
     this.#openedMs = environment.time.nowMs()
@@ -108,7 +93,7 @@ export class SegmentSet {
       options.active === null ? null : new ActiveSegment(options.active, this.#openedMs)
     this.damage = [...options.damage]
     for (const segment of this.#sealed)
-      if (segment.pendingIndexes !== null) this.#finish(segment, false)
+      if (segment.pendingIndexes !== null) this.#finishInTurn(segment, false)
     if (options.hasNewDamage === true) this.#rememberDamage()
   }
 
@@ -223,7 +208,7 @@ export class SegmentSet {
 
   /** Files of segments that were given up, or replaced, are still there. */
   get hasLeftovers(): boolean {
-    return this.#removal.pendingCount > 0 || this.#isUnsettled
+    return (this.#removal?.pendingCount ?? 0) > 0 || this.#isUnsettled
   }
 
   async #giveUp(
@@ -248,6 +233,7 @@ export class SegmentSet {
     const gone = this.#sealed.splice(0, this.#countOfFlushed(this.#countBelow(logStartOffset)))
     this.#readable = null
     this.damage = this.damage.flatMap(damage => damageFrom(damage, logStartOffset))
+    this.#removal ??= new HeadRemoval(this.#environment, this.#dir)
     try {
       await this.#removal.remove(gone.map(segment => segment.baseOffset))
     } catch (error) {
@@ -266,8 +252,8 @@ export class SegmentSet {
 
   /** The next segment is not durable yet where a sync is outstanding: those before it have to stay. */
   #countOfFlushed(count: number): number {
-    const oldest = this.#rolled[0]
-    return oldest === undefined ? count : Math.min(count, this.#sealed.indexOf(oldest.segment))
+    const oldest = this.#output?.oldestRolled ?? null
+    return oldest === null ? count : Math.min(count, this.#sealed.indexOf(oldest))
   }
 
   /** Keeps damage in mind, also over a close: the manifest has a line for it. */
@@ -294,28 +280,27 @@ export class SegmentSet {
     return done
   }
 
-  /**
-   * The file in which a batch belongs, pinned until `unpin`; rolls first when the active segment is
-   * full. Null when no file handle is free. Errors of opening pass through.
-   */
-  fileFor(
-    batch: { baseOffset: number; nextOffset: number; sizeBytes: number },
-    segmentBytes: number,
-  ): OpenFile | null {
-    const active = this.#active
-    if (active !== null && (this.#sealsNext || active.isFullFor(batch, segmentBytes))) {
-      this.#seal(active)
-    }
-    if (this.#activePin !== null) return this.#activePin.file
-    if (!this.#environment.handles.hasRoom) return null
-    if (this.#active === null) this.create(batch.baseOffset)
-    else this.#activePin = this.#environment.handles.pin(this.#pathOf(this.#active), 'write')
-    return (this.#activePin as PinnedFile | null)?.file ?? null
+  /** Where appends go. */
+  get output(): SegmentOutput {
+    this.#output ??= new SegmentOutput(this.#environment, this.#dir, this)
+    return this.#output
   }
 
-  /** The next write begins a new segment. */
-  sealWithNextWrite(): void {
-    this.#sealsNext = (this.#active?.sizeBytes ?? 0) > 0
+  begin(segment: ActiveSegment): void {
+    this.#active = segment
+    this.#readable = null
+  }
+
+  seal(): SealedSegment {
+    const segment = (this.#active as ActiveSegment).seal()
+    this.#sealed.push(segment)
+    this.#active = null
+    this.#readable = null
+    return segment
+  }
+
+  finish(segment: SealedSegment): void {
+    this.#finishInTurn(segment, true)
   }
 
   /** Whether the segment that was active is sealed, and complete with its indexes on disk. */
@@ -327,81 +312,9 @@ export class SegmentSet {
     )
   }
 
-  /** Bytes that the next write may take of the active segment without looking at its limits again. */
-  roomFor(segmentBytes: number): number {
-    return segmentBytes - (this.#active as ActiveSegment).sizeBytes
-  }
-
-  /** No batch of the active segment ends above: relative offsets are int32. */
-  get limitOffset(): number {
-    return (this.#active as ActiveSegment).baseOffset + 2 ** 31
-  }
-
-  /** Notes what has been written at the end of the active segment. */
-  wrote(region: WriteRegion, nowMs: number, indexIntervalBytes: number): void {
-    const active = this.#active as ActiveSegment
-    for (const batch of region.batches) {
-      active.noteBatch(batch.chunk.buffer, batch.position, {
-        sizeBytes: batch.sizeBytes,
-        nowMs,
-        indexIntervalBytes,
-      })
-    }
-    const limitMs = nowMs + this.timestampAfterMaxMs
-    // Looking at the largest of the segment costs nothing: most writes end here.
-    if (this.timestampAfterMaxMs === -1 || active.maxTimestamp <= limitMs) return
-    this.#implausible ??= new ImplausibleTimestamps()
-    this.#implausible.wrote(region, limitMs)
-  }
-
   /** Timestamps that lay too far ahead in what was written since the last call. */
   takeImplausible(): ImplausibleFound | null {
-    return this.#implausible?.take() ?? null
-  }
-
-  /** Cuts what a failed write may have left behind the last good batch, and syncs that. */
-  async cutTail(): Promise<void> {
-    const file = this.#activePin?.file
-    if (file === undefined || this.#active === null) return
-    file.truncate(this.#active.sizeBytes)
-    await file.syncData()
-  }
-
-  /** Makes everything durable that was written before the call. */
-  sync(): Promise<void> {
-    if (this.#rolled.length === 0 && this.#namesMade === this.#namesSynced) {
-      return this.#activePin === null ? Promise.resolve() : this.#activePin.file.syncData()
-    }
-    return this.#syncOverRoll()
-  }
-
-  /** Everything is flushed, or never will be: no file need stay open. */
-  unpin(): void {
-    this.#unpinActive()
-    for (const { pin } of this.#rolled) pin?.release()
-    this.#rolled = this.#rolled.map(({ segment }) => ({ segment, pin: null }))
-  }
-
-  #unpinActive(): void {
-    this.#activePin?.release()
-    this.#activePin = null
-  }
-
-  /** Starts a new, empty active segment behind an idle one. */
-  rollIdle(nextOffset: number): void {
-    if (this.#active !== null) this.#seal(this.#active)
-    this.create(nextOffset)
-    this.#unpinActive()
-  }
-
-  /** Creates the active segment's file; its name is not durable before the next sync. */
-  create(baseOffset: number): void {
-    assert(this.#active === null)
-    const path = segmentPath(this.#dir, baseOffset, 'log')
-    this.#activePin = this.#environment.handles.pin(path, 'create')
-    this.#active = new ActiveSegment(emptySegmentState(baseOffset), this.#environment.time.nowMs())
-    this.#namesMade++
-    this.#readable = null
+    return this.#output?.takeImplausible() ?? null
   }
 
   /** Writes the index entries that are not in their files yet, without syncing them. */
@@ -412,7 +325,7 @@ export class SegmentSet {
   }
 
   /** A clean end: the indexes are complete and synced, and the manifest knows the active segment. */
-  finish(): Promise<void> {
+  finishActive(): Promise<void> {
     return this.inTurn(async () => {
       const active = this.#active
       if (active === null) return
@@ -452,8 +365,7 @@ export class SegmentSet {
   /** Gives up all handles, also of files with bytes to flush. */
   abandon(): void {
     this.#isAbandoned = true
-    this.unpin()
-    this.#rolled = []
+    this.#output?.abandon()
     this.#environment.handles.forgetAll(join(this.#dir, '/'))
     for (const segment of this.#sealed) this.#environment.indexes.forget(this.#pathOf(segment))
   }
@@ -548,35 +460,7 @@ export class SegmentSet {
     this.damage.splice(0, this.damage.length, ...this.damage.filter(isKept))
   }
 
-  #seal(active: ActiveSegment): void {
-    const segment = active.seal()
-    this.#sealed.push(segment)
-    this.#rolled.push({ segment, pin: this.#activePin })
-    this.#active = null
-    this.#activePin = null
-    this.#sealsNext = false
-    this.#readable = null
-    this.#environment.counters.segmentsRolled++
-  }
-
-  async #syncOverRoll(): Promise<void> {
-    const rolled = [...this.#rolled]
-    const active = this.#activePin
-    const namesMade = this.#namesMade
-    for (const { pin } of rolled) await pin?.file.syncData()
-    if (namesMade > this.#namesSynced) {
-      await this.#environment.files.syncDirectory(this.#dir)
-      this.#namesSynced = namesMade
-    }
-    await active?.file.syncData()
-    this.#rolled.splice(0, rolled.length)
-    for (const { segment, pin } of rolled) {
-      pin?.release()
-      this.#finish(segment, true)
-    }
-  }
-
-  #finish(segment: SealedSegment, isNew: boolean): void {
+  #finishInTurn(segment: SealedSegment, isNew: boolean): void {
     this.#finishing = this.#finishing.then(() => this.#complete(segment, isNew))
   }
 

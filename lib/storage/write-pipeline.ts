@@ -144,7 +144,7 @@ export class WritePipeline implements FlushedWriter {
     const { segmentBytes } = this.#host.config
     let file: OpenFile | null
     try {
-      file = this.segments.fileFor(first, segmentBytes)
+      file = this.segments.output.fileFor(first, segmentBytes)
     } catch (error) {
       this.#writeFailed('open', error as Error)
       return false
@@ -153,8 +153,8 @@ export class WritePipeline implements FlushedWriter {
       this.#waitForHandle()
       return false
     }
-    const { segments } = this
-    const region = this.accumulator.takeRegion(segments.roomFor(segmentBytes), segments.limitOffset)
+    const { output } = this.segments
+    const region = this.accumulator.takeRegion(output.roomFor(segmentBytes), output.limitOffset)
     const bytes = region.chunk.buffer.subarray(region.position, region.position + region.sizeBytes)
     const position = (this.segments.active as ActiveSegment).sizeBytes
     this.#submittedOffset = (region.batches.at(-1) as PendingBatch).nextOffset
@@ -211,7 +211,7 @@ export class WritePipeline implements FlushedWriter {
     }
     const { counters, budget, time } = this.#environment
     this.lastAppendMs = Math.max(time.nowMs(), this.lastAppendMs)
-    this.segments.wrote(region, this.lastAppendMs, this.#host.config.indexIntervalBytes)
+    this.segments.output.wrote(region, this.lastAppendMs, this.#host.config)
     this.offsets.wrote(this.#submittedOffset)
     this.#submitted = null
     this.flusher.wrote(region.sizeBytes)
@@ -287,7 +287,7 @@ export class WritePipeline implements FlushedWriter {
     )
       return
     try {
-      this.segments.rollIdle(this.offsets.logEndOffset)
+      this.segments.output.rollIdle(this.offsets.logEndOffset)
     } catch (error) {
       this.#writeFailed('create', error as Error)
       return
@@ -330,7 +330,7 @@ export class WritePipeline implements FlushedWriter {
     const { room } = this.#environment
     const isInternal = isInternalTopic(this.#identity.topic)
     const hasMadeRoom = async (): Promise<boolean> => {
-      await this.segments.cutTail()
+      await this.segments.output.cutTail()
       return isInternal && (await room.release())
     }
     hasMadeRoom().then(
@@ -344,7 +344,7 @@ export class WritePipeline implements FlushedWriter {
           const lostCount = this.offsets.logEndOffset - this.offsets.writtenOffset
           this.#discardUnwritten()
           // No flush comes that would do it, and others may wait for the handles.
-          if (!this.hasUnflushed && !this.flusher.isFlushing) this.segments.unpin()
+          if (!this.hasUnflushed && !this.flusher.isFlushing) this.segments.output.unpin()
           this.#host.fellBack(new DiskFullError(this.#activePath(), cause), lostCount)
           this.flusher.resolveCallers()
         }
@@ -376,7 +376,7 @@ export class WritePipeline implements FlushedWriter {
     // What waits is rejected before room is made, or some of it would be accepted by a failed partition.
     this.#host.failed(failure, Math.max(this.#submittedOffset, this.offsets.writtenOffset))
     this.#giveUp()
-    this.segments.unpin()
+    this.segments.output.unpin()
     this.flusher.resolveCallers()
   }
 

@@ -48,13 +48,13 @@ async function segmentSet(
   const append = (baseOffset: number): void => {
     const at = { baseOffset, recordCount: 1, leaderEpoch: 0 }
     const batch = batches.pushEncoded(makeBatch({ baseOffset, timestamp: 50 + baseOffset }), at)
-    const file = set.fileFor(batch, segmentBytes)
+    const file = set.output.fileFor(batch, segmentBytes)
     assert.ok(file !== null)
-    const region = batches.takeRegion(set.roomFor(segmentBytes))
+    const region = batches.takeRegion(set.output.roomFor(segmentBytes))
     const { buffer } = region.chunk
     const bytes = buffer.subarray(region.position, region.position + region.sizeBytes)
     file.writeSync(bytes, set.active?.sizeBytes ?? 0)
-    set.wrote(region, 1000, 4096)
+    set.output.wrote(region, 1000, { indexIntervalBytes: 4096, timestampAfterMaxMs: -1 })
     batches.wrote(region)
   }
   files.trace.length = 0
@@ -74,9 +74,9 @@ describe('SegmentSet.sync', () => {
   it('a new file -> its name is synced as well, once', async () => {
     const { set, files, append } = await segmentSet()
     append(0)
-    await set.sync()
+    await set.output.sync()
     append(1)
-    await set.sync()
+    await set.output.sync()
     assert.deepEqual(files.trace, [
       `create ${log0}`,
       `write ${log0} ${batchBytes}`,
@@ -90,10 +90,10 @@ describe('SegmentSet.sync', () => {
   it('over a roll -> the rolled segment, the names, the active segment', async () => {
     const { set, files, append } = await segmentSet()
     for (const offset of [0, 1]) append(offset)
-    await set.sync()
+    await set.output.sync()
     append(2)
     files.trace.length = 0
-    await set.sync()
+    await set.output.sync()
     const syncs = [`sync ${log0}`, `syncDirectory ${dir}`, `sync ${log2}`]
     assert.deepEqual(files.trace.slice(0, 3), syncs)
     await set.whenFinished()
@@ -103,12 +103,12 @@ describe('SegmentSet.sync', () => {
     const { set, files, append } = await segmentSet()
     for (const offset of [0, 1, 2]) append(offset)
     files.hold('sync')
-    const failed = set.sync()
+    const failed = set.output.sync()
     ;(await files.whenHeld('sync')).fail('EIO')
     await assert.rejects(failed, { code: 'EIO' })
     files.releaseAll()
     files.trace.length = 0
-    await set.sync()
+    await set.output.sync()
     assert.equal(files.trace[0], `sync ${log0}`)
     await set.whenFinished()
   })
@@ -117,21 +117,21 @@ describe('SegmentSet.sync', () => {
     const { set, files, append, told } = await segmentSet()
     for (const offset of [0, 1, 2, 3]) append(offset)
     files.hold('sync')
-    const first = set.sync()
+    const first = set.output.sync()
     await files.whenHeld('sync')
     append(4)
     files.releaseAll()
     await first
     await set.whenFinished()
     assert.deepEqual(told, ['sealed [0, 2)'])
-    await set.sync()
+    await set.output.sync()
     await set.whenFinished()
     assert.deepEqual(told, ['sealed [0, 2)', 'sealed [2, 4)'])
   })
 
   it('nothing was ever written -> resolves', async () => {
     const { set, files } = await segmentSet()
-    await set.sync()
+    await set.output.sync()
     assert.deepEqual(files.trace, [])
   })
 })
@@ -140,7 +140,7 @@ describe('SegmentSet, finishing a sealed segment', () => {
   it('after the flush -> both indexes are synced before the manifest names it, then it is told', async () => {
     const { set, files, append, told } = await segmentSet()
     for (const offset of [0, 1, 2]) append(offset)
-    await set.sync()
+    await set.output.sync()
     await set.whenFinished()
     const index = files.trace.indexOf(`sync ${dir}/00000000000000000000.index`)
     const timeIndex = files.trace.indexOf(`sync ${dir}/00000000000000000000.timeindex`)
@@ -165,7 +165,7 @@ describe('SegmentSet, finishing a sealed segment', () => {
     const { set, files, append, told } = await segmentSet({ files: inner })
     inner.makeDirectory(`${dir}/00000000000000000000.index`)
     for (const offset of [0, 1, 2, 3, 4]) append(offset)
-    await set.sync()
+    await set.output.sync()
     await set.whenFinished()
     assert.equal(told.length, 2)
     assert.match(told[0] ?? '', /^finishing segment 0: EISDIR/)
@@ -177,7 +177,7 @@ describe('SegmentSet, finishing a sealed segment', () => {
     const { set, append } = await segmentSet()
     for (const offset of [0, 1, 2]) append(offset)
     assert.notEqual(set.segments()[0]?.indexes, null)
-    await set.sync()
+    await set.output.sync()
     await set.whenFinished()
     assert.equal(set.segments()[0]?.indexes, null)
   })
@@ -211,18 +211,18 @@ describe('SegmentSet, its files', () => {
     files.open('/other', 'create').close()
     const pin = environment.handles.pin('/other', 'read')
     const batch = { baseOffset: 0, nextOffset: 1, sizeBytes: 100 }
-    assert.equal(set.fileFor(batch, segmentBytes), null)
+    assert.equal(set.output.fileFor(batch, segmentBytes), null)
     assert.deepEqual(files.list(dir), [])
     pin.release()
-    assert.notEqual(set.fileFor(batch, segmentBytes), null)
+    assert.notEqual(set.output.fileFor(batch, segmentBytes), null)
   })
 
   it('unpinned after a flush -> handles are free, and the next append opens the same file', async () => {
     const { set, environment, append } = await segmentSet({ maxOpenFiles: 1 })
     append(0)
-    await set.sync()
+    await set.output.sync()
     assert.equal(environment.handles.hasRoom, false)
-    set.unpin()
+    set.output.unpin()
     assert.equal(environment.handles.hasRoom, true)
     append(1)
     assert.equal(set.active?.sizeBytes, 2 * batchBytes)
@@ -231,13 +231,13 @@ describe('SegmentSet, its files', () => {
   it('rolled while idle -> an empty segment at the end, which holds no handle', async () => {
     const { set, files, environment, append } = await segmentSet({ maxOpenFiles: 1 })
     append(0)
-    await set.sync()
-    set.unpin()
-    set.rollIdle(1)
+    await set.output.sync()
+    set.output.unpin()
+    set.output.rollIdle(1)
     assert.deepEqual([set.active?.baseOffset, set.active?.sizeBytes], [1, 0])
     assert.equal(environment.handles.hasRoom, true)
     assert.equal(files.stat(`${dir}/00000000000000000001.log`)?.sizeBytes, 0)
-    await set.sync()
+    await set.output.sync()
     await set.whenFinished()
   })
 
@@ -246,7 +246,7 @@ describe('SegmentSet, its files', () => {
     append(0)
     files.open(log0, 'write').writeSync(Buffer.alloc(50), batchBytes)
     files.trace.length = 0
-    await set.cutTail()
+    await set.output.cutTail()
     assert.deepEqual(files.trace, [`truncate ${log0} ${batchBytes}`, `sync ${log0}`])
     assert.equal(files.stat(log0)?.sizeBytes, batchBytes)
   })
@@ -261,8 +261,8 @@ describe('SegmentSet, its files', () => {
   it('what the next write may take -> the bytes that are left, and int32 relative offsets', async () => {
     const { set, append } = await segmentSet()
     append(0)
-    assert.equal(set.roomFor(segmentBytes), batchBytes)
-    assert.equal(set.limitOffset, 2 ** 31)
+    assert.equal(set.output.roomFor(segmentBytes), batchBytes)
+    assert.equal(set.output.limitOffset, 2 ** 31)
   })
 })
 
@@ -270,8 +270,8 @@ describe('SegmentSet.finish', () => {
   it('a clean end -> the indexes are complete and the manifest knows the active segment', async () => {
     const { set, files, append } = await segmentSet()
     for (const offset of [0, 1, 2]) append(offset)
-    await set.sync()
-    await set.finish()
+    await set.output.sync()
+    await set.finishActive()
     assert.deepEqual(manifestOf(files), { sealed: [[0, 2]], active: 3 })
     assert.equal(files.stat(`${dir}/00000000000000000002.timeindex`)?.sizeBytes, 12)
     assert.equal(files.stat(`${dir}/00000000000000000002.index`)?.sizeBytes, 0)
@@ -297,7 +297,7 @@ describe('SegmentSet.cutTo', () => {
   it('a boundary in a sealed segment -> manifest lines, later segments and indexes go, then the tail', async () => {
     const { set, files, append } = await segmentSet()
     for (const offset of [0, 1, 2, 3, 4]) append(offset)
-    await set.sync()
+    await set.output.sync()
     await set.whenFinished()
     files.trace.length = 0
     await set.cutTo({ offset: 3, baseOffset: 2, position: batchBytes })
