@@ -280,7 +280,9 @@ export class Checkpointer {
     const lines: { topic: string; partition: number; offset: number }[] = []
     for (const entry of this.#entries.values()) {
       const offset = offsetOf(entry)
-      if (offset !== null) lines.push({ ...entry.partition.identity, offset })
+      if (offset === null) continue
+      const { topic, partition } = entry.partition.identity
+      lines.push({ topic, partition, offset })
     }
     const text = formatOffsetCheckpoint(lines)
     if (this.#written.get(name) === text) return

@@ -20,6 +20,7 @@ import { tryParseOffsetCheckpoint } from '../storage/offset-checkpoints.ts'
 import { newTopicId } from '../storage/partition-metadata.ts'
 import { type RecoveredPartition, recoverPartition } from '../storage/recover-partition.ts'
 import { partitionDirName } from '../storage/topic-name.ts'
+import { WorkPace } from '../storage/work-pace.ts'
 import type { Acks, PartitionRecovery, RecoveryReport, TopicConfig } from '../types.ts'
 import { type DirectoryPlan, planDirectories } from './adopt-directories.ts'
 import { forEachBounded } from './bounded.ts'
@@ -240,8 +241,11 @@ async function recoverTopics(
       work.push({ topic, partition, config, into })
     }
   }
+  const { clock } = options.environment
+  const pace = new WorkPace(clock, { maxBytesPerSecond: -1, signal: options.signal })
   await forEachBounded(work, maxParallelRecoveries, async ({ into, ...one }) => {
-    options.signal?.throwIfAborted()
+    // Opening what was closed cleanly waits for nothing, and there may be thousands.
+    await pace.spent(0)
     into[one.partition] = await recoverOne(one, before, options)
   })
   return topics

@@ -39,8 +39,10 @@ export async function lookAtDirectory(
 ): Promise<readonly Finding[]> {
   const findings: Finding[] = []
   noteCatalog(findings, directory)
+  await pace.spent(0)
   for (const name of [fileNames.recoveryPoints, fileNames.logStarts, fileNames.highWatermarks]) {
     noteCheckpoint(findings, directory, { name, topics })
+    await pace.spent(0)
   }
   for (const topic of topics) {
     for (const partition of topic.partitions) {

@@ -14,8 +14,11 @@ import {
 } from '../record/batch-format.ts'
 import { type ReadableFile, readFully } from './file-io.ts'
 
-/** Bytes read at once unless the request says otherwise; a larger batch is read whole. */
-const defaultChunkBytes = 1 << 20
+/**
+ * Bytes read at once, and looked at in one turn of the event loop, unless the request says otherwise; a
+ * larger batch is read whole. Batches of one small record are 2 µs each.
+ */
+const defaultChunkBytes = 128 << 10
 
 /** How a walk ended; `position` is where the bytes that are no good batch begin. */
 export type ScanEnd =
@@ -34,7 +37,7 @@ export interface ScanRequest {
   readonly minLeaderEpoch: number
   /** An epoch above the highest known one is taken for a damaged field: the checksum leaves it out. It does not raise what later batches must have. @default none is */
   readonly maxLeaderEpoch?: number | undefined
-  /** Bytes read, and batches checked, at once. @default 1 MiB */
+  /** Bytes read, and batches checked, at once. @default 128 KiB */
   readonly chunkBytes?: number | undefined
   /** No batch may end above. @default no limit */
   readonly limitOffset?: number | undefined

@@ -19,7 +19,8 @@ import {
 import { readBatch, scanBatches } from './batch-scan.ts'
 import { type ReadableFile, readFully } from './file-io.ts'
 
-const windowBytes = 1 << 20
+/** Bytes searched, and batches checked, in one turn of the event loop. */
+const windowBytes = 128 << 10
 
 /** Where to search, and which batches count. */
 export interface SearchRequest {
@@ -70,6 +71,7 @@ export async function findChain(
     expectedOffset: null,
     minLeaderEpoch: request.minLeaderEpoch,
     limitOffset: request.limitOffset,
+    chunkBytes: windowBytes,
     onBatch: (buffer, at, filePosition) => {
       const boundary = {
         baseOffset: baseOffsetAt(buffer, at),
@@ -126,10 +128,10 @@ async function findBatch(file: ReadableFile, request: SearchRequest): Promise<nu
     const present = await readFully(file, window.subarray(0, wanted), windowStart)
     if (present < batchHeaderBytes) return null
     const lastStart = present - batchHeaderBytes
+    const inWindow = { ...request, endPosition: endPosition - windowStart }
     let position = nextCandidate(window, 0, lastStart)
     while (position !== null) {
-      const end = endPosition - windowStart
-      if (mayCount(window, position, { ...request, endPosition: end })) {
+      if (mayCount(window, position, inWindow)) {
         const found = windowStart + position
         const isInWindow = position + batchSizeAt(window, position) <= present
         const isGood = isInWindow

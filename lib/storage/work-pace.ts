@@ -7,7 +7,10 @@ const sliceMs = 4
 /** A rate is kept over this much time: so far work may run ahead, and as little is made up for. */
 const burstMs = 20
 
-/** Paces one piece of work. `spent` is awaited after every few hundred KiB, and never overlaps. */
+/**
+ * Paces one piece of work. `spent` is awaited after every few hundred KiB; calls overlap only without a
+ * limit of the rate.
+ */
 export class WorkPace {
   readonly #clock: Clock
   readonly #bytesPerMs: number
@@ -15,6 +18,8 @@ export class WorkPace {
   /** Monotonic time by which the bytes so far are paid for. */
   #paidMs: number
   #sliceStartMs: number
+  /** The turn that is waited for; shared, so that calls which overlap have one slice together. */
+  #turn: Promise<void> | null = null
 
   /** `maxBytesPerSecond` -1 is no limit. */
   constructor(
@@ -39,10 +44,20 @@ export class WorkPace {
     this.#paidMs = Math.max(this.#paidMs, nowMs - burstMs) + bytes / this.#bytesPerMs
     const aheadMs = this.#paidMs - nowMs
     if (aheadMs >= burstMs) await this.#sleep(aheadMs)
-    else if (bytes > 0 || nowMs - this.#sliceStartMs >= sliceMs) await nextTurn()
+    else if (bytes > 0 || nowMs - this.#sliceStartMs >= sliceMs) await this.#nextTurn()
     else return
-    this.#sliceStartMs = this.#clock.monotonicMs()
     this.#signal?.throwIfAborted()
+  }
+
+  #nextTurn(): Promise<void> {
+    this.#turn ??= new Promise(resolve =>
+      setImmediate(() => {
+        this.#turn = null
+        this.#sliceStartMs = this.#clock.monotonicMs()
+        resolve()
+      }),
+    )
+    return this.#turn
   }
 
   #sleep(delayMs: number): Promise<void> {
@@ -50,6 +65,7 @@ export class WorkPace {
       const wake = (): void => {
         this.#signal?.removeEventListener('abort', wake)
         timer.cancel()
+        this.#sliceStartMs = this.#clock.monotonicMs()
         resolve()
       }
       // Somebody waits for the work: the process is kept alive.
@@ -57,9 +73,4 @@ export class WorkPace {
       this.#signal?.addEventListener('abort', wake, { once: true })
     })
   }
-}
-
-/** Resolves in a later turn of the event loop. */
-function nextTurn(): Promise<void> {
-  return new Promise(resolve => setImmediate(resolve))
 }

@@ -107,7 +107,7 @@ describe('findChain', () => {
   it('batches behind garbage of any length -> found at their first byte', async () => {
     const files = memoryFiles()
     const good = Buffer.concat(batchesFrom(5, 3))
-    for (const garbage of [1, 16, 61, 5000, (1 << 20) - 30, (1 << 20) + 7]) {
+    for (const garbage of [1, 16, 61, 5000, (128 << 10) - 30, (128 << 10) + 7]) {
       // Full of bytes that read like the magic of a batch.
       const bytes = Buffer.concat([Buffer.alloc(garbage, 2), good])
       await put(files, 'log', bytes)

@@ -130,7 +130,7 @@ describe('findChain', () => {
     assert.equal(await find(fileOf(batch(5).subarray(0, 60))), null)
   })
 
-  const windowBytes = 1 << 20
+  const windowBytes = 128 << 10
   for (const before of [windowBytes - 60, windowBytes - 61, windowBytes - 17, windowBytes]) {
     it(`it begins ${before - windowBytes} bytes from the end of a window -> found`, async () => {
       assert.equal((await find(fileOf(junk(before), batch(5))))?.position, before)
