@@ -82,6 +82,7 @@ function readEpochs(files: Files, dir: string): LeaderEpochs | null {
 
 /** The last append that the manifest knows of; -1 when it knows of none. */
 export function lastAppendMs(manifest: Manifest): number {
-  const times = [...manifest.sealed, ...(manifest.active === null ? [] : [manifest.active])]
-  return times.reduce((latest, it) => Math.max(latest, it.lastAppendMs), -1)
+  let latest = manifest.active?.lastAppendMs ?? -1
+  for (const line of manifest.sealed) latest = Math.max(latest, line.lastAppendMs)
+  return latest
 }

@@ -20,6 +20,19 @@ describe('diskFiles', () => {
     assert.deepEqual(Object.fromEntries(found), { real: true, link: true, broken: false })
   })
 
+  it('files of all sizes read one after the other -> each whole, in memory of its own', test => {
+    const path = join(tempDir(test), 'a')
+    const file = diskFiles.open(path, 'create')
+    const sizes = [0, 1, (16 << 10) - 1, 16 << 10, (16 << 10) + 1, 100_000]
+    const contents = sizes.map((size, index) => Buffer.alloc(size, index + 1))
+    const read = contents.map(content => {
+      file.writeSync(content, 0)
+      return diskFiles.readFile(path)
+    })
+    file.close()
+    for (const [index, content] of contents.entries()) assert.ok(read[index]?.equals(content))
+  })
+
   it('a file closed under its calls -> its descriptor is given back when they have ended', async test => {
     const dir = tempDir(test)
     const countBefore = openDescriptors()
