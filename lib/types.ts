@@ -193,7 +193,7 @@ export interface OpenOptions {
   readonly compactionBytesPerSecond?: number | undefined
   /** Fewer free bytes on the disk make `log.state` `low`, which is a warning; 0: never. @default 1073741824 (1 GiB), and at most a sixteenth of the file system */
   readonly diskLowBytes?: number | undefined
-  /** Fewer free bytes make `log.state` `read-only`: appends are refused with `DiskFullError` until there are a quarter more; 0: never. @default 67108864 (64 MiB), and at most a sixteenth of the file system */
+  /** Fewer free bytes make `log.state` `read-only`: appends are refused with `DiskFullError` until there are a quarter more; 0: only when the file system itself has refused a write. @default 67108864 (64 MiB), and at most a sixteenth of the file system */
   readonly diskReserveBytes?: number | undefined
   /** Size of the file `.ballast` that is given up when the disk is full, so that checkpoints and recovery have room; 0: none. At most an eighth of the file system. @default 1048576 (1 MiB) */
   readonly ballastBytes?: number | undefined

@@ -14,14 +14,14 @@ import { fileNames } from './directory-layout.ts'
 /** Bytes written at once. */
 const pieceBytes = 64 * 1024
 
-/** The ballast of one log directory. Calls must not overlap. */
+/** Such a file of one log directory, the ballast unless it has another name. Calls must not overlap. */
 export class Ballast {
   readonly #files: Files
   readonly #path: string
 
-  constructor(files: Files, dir: string) {
+  constructor(files: Files, dir: string, name: string = fileNames.ballast) {
     this.#files = files
-    this.#path = join(dir, fileNames.ballast)
+    this.#path = join(dir, name)
   }
 
   /** 0 when there is none. Errors of the file system pass through. */

@@ -5,6 +5,7 @@
  *     .lock .lock.pid                        one writer
  *     .kafka_cleanshutdown                   only after a clean close
  *     .ballast                               space to give up when the disk is full
+ *     .ballast.probe                         there for a moment, to see whether a full disk has room again
  *     topics.catalog  visible.slots          ours
  *     producer.ids                           ours, once there was an idempotent producer
  *     recovery-point-offset-checkpoint  log-start-offset-checkpoint
@@ -29,6 +30,7 @@ export const fileNames: {
   readonly slots: string
   readonly cleanMarker: string
   readonly ballast: string
+  readonly probe: string
   readonly recoveryPoints: string
   readonly logStarts: string
   readonly highWatermarks: string
@@ -40,6 +42,7 @@ export const fileNames: {
   slots: 'visible.slots',
   cleanMarker: '.kafka_cleanshutdown',
   ballast: '.ballast',
+  probe: '.ballast.probe',
   recoveryPoints: 'recovery-point-offset-checkpoint',
   logStarts: 'log-start-offset-checkpoint',
   highWatermarks: 'replication-offset-checkpoint',
@@ -57,6 +60,7 @@ const logFileNames = new Set([
   fileNames.slots,
   fileNames.cleanMarker,
   fileNames.ballast,
+  fileNames.probe,
   fileNames.recoveryPoints,
   fileNames.logStarts,
   fileNames.highWatermarks,

@@ -33,6 +33,9 @@ const largestShare = 16
 /** The part that the ballast may take: of a very small file system a sixteenth is not a block for each file. */
 const largestBallastShare = 8
 
+/** What is pending is written to a segment in pieces of up to this size. */
+const largestWriteBytes = 1024 * 1024
+
 /** Space in files comes in pages and blocks of this size, as a rule. */
 const blockBytes = 4096
 
@@ -72,6 +75,15 @@ export function bytesUntilLook(freeBytes: number, thresholds: DiskThresholds): n
   const { lowBytes, reserveBytes } = thresholds
   const next = freeBytes >= lowBytes && lowBytes > reserveBytes ? lowBytes : reserveBytes
   return Math.max(Math.floor((freeBytes - next) / 4), Math.floor(reserveBytes / 4), blockBytes)
+}
+
+/**
+ * How much is written to see whether there is room where the file system refused some: as much as one
+ * write to a segment takes at most, and no more of a small file system than what is kept back.
+ */
+export function probeSize({ totalBytes }: DiskSpace): number {
+  const share = Math.floor(totalBytes / largestShare)
+  return Math.max(blockBytes, Math.min(largestWriteBytes, share - (share % blockBytes)))
 }
 
 /**

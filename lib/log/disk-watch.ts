@@ -4,19 +4,27 @@
  * The disk is looked at when the log is opened, after so many bytes were written that a threshold may
  * have been reached, every few seconds while there is something to wait for, and when an append is
  * refused, so that nobody waits for a timer once space is back. One look runs at a time.
+ *
+ * What a file system says is free need not be there for us: a quota may be used up, or the inodes. So
+ * when something could not be written for want of room, the next looks write a small file as well, until
+ * that works; while it does not, the log is read-only, whatever is said to be free.
  */
 import type { Clock, Timer } from '../clock.ts'
 import { DiskFullError, type DiskFullReason } from '../errors.ts'
 import type { LogEvent } from '../events.ts'
 import type { DiskSpace, Files } from '../files/files.ts'
 import type { DiskKeeper, DiskRoom, RoomRequest } from '../storage/disk-room.ts'
+import { isOutOfSpace } from '../storage/file-io.ts'
 import { Ballast } from './ballast.ts'
+import { fileNames } from './directory-layout.ts'
 import {
   ballastSize,
   bytesUntilLook,
   type DiskLimits,
   type DiskState,
+  type DiskThresholds,
   nextDiskState,
+  probeSize,
   thresholdsFor,
 } from './disk-state.ts'
 
@@ -40,8 +48,13 @@ export interface DiskWatchOptions {
 export class DiskWatch implements DiskKeeper {
   readonly #options: DiskWatchOptions
   readonly #ballast: Ballast
+  readonly #probe: Ballast
   #disk: DiskState = 'ok'
   #isOverLimit = false
+  /** Something could not be written for want of room, and nothing of its kind since. */
+  #isSuspect = false
+  /** The probe could not be written either: with this error. */
+  #refusedBy: unknown = null
   #freeBytes = Number.MAX_SAFE_INTEGER
   #bytesLeft = Number.MAX_SAFE_INTEGER
   #hasWritten = false
@@ -49,6 +62,7 @@ export class DiskWatch implements DiskKeeper {
   #isOpen = false
   #isStatfsFailing = false
   #isBallastFailing = false
+  #isProbeFailing = false
   /** Why the last look failed; null when it did not. */
   #cause: unknown = null
   /** Ends with the last piece of work that was asked for. Never rejects. */
@@ -61,10 +75,11 @@ export class DiskWatch implements DiskKeeper {
   constructor(options: DiskWatchOptions) {
     this.#options = options
     this.#ballast = new Ballast(options.files, options.dir)
+    this.#probe = new Ballast(options.files, options.dir, fileNames.probe)
   }
 
   get state(): DiskState {
-    return this.#isOverLimit ? 'read-only' : this.#disk
+    return this.#isOverLimit || this.#refusedBy !== null ? 'read-only' : this.#disk
   }
 
   /** `callback` refuses what waits to be accepted; called whenever the log becomes read-only. */
@@ -85,12 +100,16 @@ export class DiskWatch implements DiskKeeper {
    * refused as they are on a full disk.
    */
   setOverLimit(isOverLimit: boolean): void {
-    this.#change({ disk: this.#disk, isOverLimit })
+    this.#change(() => {
+      this.#isOverLimit = isOverLimit
+    })
   }
 
   /** Looks for the first time and makes the ballast; from now on looks by itself. */
   async start(): Promise<void> {
     this.#isOpen = true
+    // The last session may have ended in the midst of trying. It is tried again when there is a reason.
+    await this.#probe.release().catch(() => undefined)
     await this.look()
   }
 
@@ -137,6 +156,11 @@ export class DiskWatch implements DiskKeeper {
     }
   }
 
+  refused(error: unknown): void {
+    if (isOutOfSpace(error)) this.#isSuspect = true
+    if (this.#isOpen) void this.look()
+  }
+
   /**
    * Ends the timer; resolves when nothing is under way any more. Ballast that was given up is made of
    * what is left: others may fill the disk before the log is opened again, which needs some.
@@ -166,14 +190,17 @@ export class DiskWatch implements DiskKeeper {
       const space = await files.freeSpace(dir)
       this.#isStatfsFailing = false
       this.#cause = null
+      const thresholds = thresholdsFor(limits, space)
       // The ballast goes first: space that it takes was never there for appends.
       const usedBytes = this.#isOpen ? await this.#keepBallast(space) : 0
+      const refusedBy = await this.#tryRoom(space, thresholds)
       const freeBytes = space.freeBytes - usedBytes
       this.#freeBytes = freeBytes
-      const thresholds = thresholdsFor(limits, space)
       this.#bytesLeft = bytesUntilLook(freeBytes, thresholds)
-      const disk = nextDiskState(this.#disk, freeBytes, thresholds)
-      this.#change({ disk, isOverLimit: this.#isOverLimit })
+      this.#change(() => {
+        this.#disk = nextDiskState(this.#disk, freeBytes, thresholds)
+        this.#refusedBy = refusedBy
+      })
     } catch (error) {
       // Not knowing is no reason to stop: the state stays, and a write that finds no room says so.
       this.#cause = error
@@ -181,7 +208,26 @@ export class DiskWatch implements DiskKeeper {
       this.#report('looking at the free space', error, this.#isStatfsFailing)
       this.#isStatfsFailing = true
     }
-    this.#setTimer(this.state === 'ok' ? idleLookMs : busyLookMs)
+    this.#setTimer(this.state === 'ok' && !this.#isSuspect ? idleLookMs : busyLookMs)
+  }
+
+  /** Where room was refused: tries whether there is some. Gives what is in the way; null when nothing is. */
+  async #tryRoom(space: DiskSpace, { reserveBytes }: DiskThresholds): Promise<unknown> {
+    if (!this.#isSuspect) return null
+    // Where there is none by its own account the last of it is not for trying.
+    if (!this.#isOpen || space.freeBytes < reserveBytes) return this.#refusedBy
+    try {
+      await this.#probe.make(probeSize(space))
+      await this.#probe.release()
+      this.#isSuspect = false
+      this.#isProbeFailing = false
+      return null
+    } catch (error) {
+      if (isOutOfSpace(error)) return error
+      this.#report('trying whether there is room', error, this.#isProbeFailing)
+      this.#isProbeFailing = true
+      return this.#refusedBy
+    }
   }
 
   /**
@@ -192,38 +238,39 @@ export class DiskWatch implements DiskKeeper {
     try {
       const present = this.#ballast.sizeBytes
       const wanted = ballastSize(this.#options.limits, space)
-      const isWorthIt = present === 0 ? wanted > 0 : this.#disk === 'ok' && wanted > present
+      const isWorthIt = present === 0 ? wanted > 0 : this.state === 'ok' && wanted > present
       if (isWorthIt) await this.#ballast.make(wanted)
       this.#isBallastFailing = false
       return isWorthIt ? wanted - present : 0
     } catch (error) {
+      if (isOutOfSpace(error)) this.#isSuspect = true
       this.#report('making the ballast', error, this.#isBallastFailing)
       this.#isBallastFailing = true
       return 0
     }
   }
 
-  #change(to: { readonly disk: DiskState; readonly isOverLimit: boolean }): void {
+  #change(apply: () => void): void {
     const before = this.state
-    this.#disk = to.disk
-    this.#isOverLimit = to.isOverLimit
+    apply()
     const { state } = this
     this.#options.room.isShut = state === 'read-only'
     if (state === before) return
     if (state === 'read-only') this.#onShut(this.#refusal(this.#options.dir))
-    const reason = this.#disk === state ? 'disk-space' : 'max-total-bytes'
+    const isDisk = this.#disk === state || this.#refusedBy !== null
+    const reason = isDisk ? 'disk-space' : 'max-total-bytes'
     const event = { type: 'stateChanged', state, freeBytes: this.#freeBytes } as const
     this.#options.emit(state === 'ok' ? event : { ...event, reason })
   }
 
   #refusal(dir: string): DiskFullError {
     const reason: DiskFullReason =
-      this.#freeBytes === 0
+      this.#freeBytes === 0 || this.#refusedBy !== null
         ? 'no-space'
         : this.#disk === 'read-only' || !this.#isOverLimit
           ? 'reserve'
           : 'max-total-bytes'
-    return new DiskFullError(dir, this.#cause ?? undefined, reason)
+    return new DiskFullError(dir, this.#cause ?? this.#refusedBy ?? undefined, reason)
   }
 
   #setTimer(delayMs: number): void {

@@ -304,7 +304,7 @@ export class PartitionNotices implements PartitionListener {
 
   diskFull(error: Error): void {
     this.#services.events.emit({ type: 'diskFull', error, ...this.#identity })
-    void this.#services.disk.look()
+    this.#services.disk.refused(error)
   }
 
   corruption(damage: Damage): void {

@@ -227,7 +227,7 @@ export class TopicChanges implements TopicOwner {
     } catch (error) {
       await this.#unmake(topic, range)
       const path = partitionPath(dir, topic.name, range.from + made.length)
-      throw creationFailure(error, path)
+      throw this.#creationFailure(error, path)
     } finally {
       this.#creations.leave()
     }
@@ -236,10 +236,17 @@ export class TopicChanges implements TopicOwner {
     } catch (error) {
       if (catalog.isUncertain) throw error
       await this.#unmake(topic, range)
-      throw creationFailure(error, dir)
+      throw this.#creationFailure(error, dir)
     }
     for (const { log } of made) slots.add(topic.id, log.identity.partition, log)
     topic.attach(made)
+  }
+
+  /** For want of room the creation is refused as an append is; nothing of it is left. */
+  #creationFailure(error: unknown, path: string): unknown {
+    if (!isDiskFull(error)) return asStorageError(error, path, 'mkdir')
+    this.#services.environment.room.refused(error)
+    return error instanceof DiskFullError ? error : new DiskFullError(path, error)
   }
 
   /** A topic of a user takes no space that is kept back from appends. */
@@ -413,12 +420,6 @@ export class TopicChanges implements TopicOwner {
     work.then(forget, forget)
     return work
   }
-}
-
-/** For want of room the creation is refused as an append is; nothing of it is left. */
-function creationFailure(error: unknown, path: string): unknown {
-  if (!isDiskFull(error)) return asStorageError(error, path, 'mkdir')
-  return error instanceof DiskFullError ? error : new DiskFullError(path, error)
 }
 
 // As `collidesWith` compares; here it must be a key, for a log may have thousands of topics.

@@ -26,6 +26,8 @@ export interface DiskKeeper {
   release(): Promise<boolean>
   /** So many bytes were written to segments. */
   wrote(sizeBytes: number): void
+  /** Something could not be written for want of room, whatever there seems to be. */
+  refused(error: unknown): void
 }
 
 /** Shared by all partitions of a log. */
@@ -58,6 +60,11 @@ export class DiskRoom {
     this.#keeper.wrote(sizeBytes)
   }
 
+  /** Something could not be written for want of room. */
+  refused(error: unknown): void {
+    this.#keeper.refused(error)
+  }
+
   /**
    * Does `work`, which may be done again from its beginning. When it fails for want of room, what is
    * kept for that is given up and the work is done once more.
@@ -68,6 +75,7 @@ export class DiskRoom {
       return await work()
     } catch (error) {
       if (!isDiskFull(error)) throw error
+      this.#keeper.refused(error)
       // Others may have made room while this was failing.
       if (!(await this.release()) && this.#releases === releasesBefore) throw error
       return await work()
@@ -97,4 +105,6 @@ class PlainKeeper implements DiskKeeper {
   }
 
   wrote(): void {}
+
+  refused(): void {}
 }

@@ -59,6 +59,19 @@ export async function writeFully(file: OpenFile, bytes: Buffer, position: number
   }
 }
 
+/**
+ * Whether the file system itself has no room, be it space, a quota or inodes. A limit on the size of
+ * one file says nothing of the others.
+ */
+export function isOutOfSpace(error: unknown): boolean {
+  let cause = error
+  while ((cause instanceof StorageError || cause instanceof DiskFullError) && cause.cause != null) {
+    cause = cause.cause
+  }
+  const isFileLimit = cause instanceof Error && 'code' in cause && cause.code === 'EFBIG'
+  return isDiskFull(cause) && !isFileLimit
+}
+
 /** Whether there was no room on the disk, which a caller may be able to do without. */
 export function isDiskFull(error: unknown): boolean {
   const cause = error instanceof StorageError ? error.cause : error

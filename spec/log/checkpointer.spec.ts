@@ -338,7 +338,7 @@ describe('Checkpointer, never ahead of a partition', () => {
       partition.prepare = () => Promise.resolve()
       return true
     }
-    room.keepWith({ ask: async () => null, release, wrote: () => {} })
+    room.keepWith({ ask: async () => null, release, wrote: () => {}, refused: () => {} })
     partition.reach(20)
     await checkpointer.write()
     assert.deepEqual(linesOf(files), { 'orders-0': 20 })
