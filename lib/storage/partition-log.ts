@@ -4,16 +4,10 @@
  * that started after that write ended (flushed); only then it is visible. The order is always
  * validate, write, flush, publish: memory never runs ahead of the disk but for what is accepted.
  */
-import {
-  ClosedError,
-  CorruptRecordError,
-  type DiskFullError,
-  type StorageError,
-} from '../errors.ts'
+import type { DiskFullError, StorageError } from '../errors.ts'
 import type { AppendResult, PartitionState, RecordInput } from '../types.ts'
 import type { AppendRequest } from './append-request.ts'
 import type { CompactionRange } from './compaction-plan.ts'
-import { CompactionSlot } from './compaction-slot.ts'
 import { isKnownDamage } from './damage.ts'
 import type {
   Damage,
@@ -24,20 +18,19 @@ import type {
 } from './environment.ts'
 import { HighWatermarkWaiters } from './high-watermark-waiters.ts'
 import type { ImplausibleFound } from './implausible-timestamps.ts'
-import {
-  type CompactedPartition,
-  type CompactionLimits,
-  type CompactionRequest,
-  type CompactionResult,
-  compactablePart,
-  compactPartition,
+import type {
+  CompactionLimits,
+  CompactionRequest,
+  CompactionResult,
 } from './partition-compaction.ts'
+import { type CompactorHost, PartitionCompactor } from './partition-compactor.ts'
 import { type LifecycleHost, PartitionLifecycle } from './partition-lifecycle.ts'
 import type { PartitionOffsets } from './partition-offsets.ts'
 import { type PartitionParts, partsOf, type WritingEpoch } from './partition-parts.ts'
 import { PartitionRetention, type RetentionHost } from './partition-retention.ts'
 import { PartitionWriter } from './partition-writer.ts'
 import { ProducerSnapshots } from './producer-snapshots.ts'
+import type { ProducerState } from './producer-state.ts'
 import type { ChunkRequest, LogChunk, ReadablePartition } from './readable.ts'
 import type { RecoveredPartition } from './recover-partition.ts'
 import type { RepairableFiles } from './repair-partition.ts'
@@ -64,13 +57,14 @@ export interface PartitionLogOptions {
  * what only a written, read or ending partition needs is made when it is first needed.
  */
 export class PartitionLog
-  implements ReadablePartition, VerifiablePartition, LifecycleHost, RetentionHost
+  implements ReadablePartition, VerifiablePartition, LifecycleHost, RetentionHost, CompactorHost
 {
   readonly identity: PartitionIdentity
   readonly dir: string
   readonly #environment: StorageEnvironment
   readonly #listener: PartitionListener
-  readonly #openedMs: number
+  /** Engine time at which it was opened. */
+  readonly openedMs: number
   /** Log end offset of a partition that was closed cleanly before, else -1. */
   readonly #cleanEnd: number
   #config: PartitionConfig
@@ -80,7 +74,7 @@ export class PartitionLog
   #waiters: HighWatermarkWaiters | null = null
   #lifecycle: PartitionLifecycle | null = null
   #retention: PartitionRetention | null = null
-  #compaction: CompactionSlot | null = null
+  #compactor: PartitionCompactor | null = null
   #snapshots: ProducerSnapshots | null = null
 
   constructor(options: PartitionLogOptions) {
@@ -88,7 +82,7 @@ export class PartitionLog
     this.identity = options.identity
     this.dir = options.dir
     this.#environment = environment
-    this.#openedMs = environment.time.nowMs()
+    this.openedMs = environment.time.nowMs()
     this.#listener = options.listener
     this.#config = options.config
     const isClean = recovered.report === null && recovered.active !== null
@@ -97,7 +91,7 @@ export class PartitionLog
       leaderEpoch: recovered.leaderEpoch,
       isEpochSaved: recovered.epochIsSaved,
     })
-    this.#expireProducers(this.#openedMs)
+    this.#expireProducers(this.openedMs)
   }
 
   get state(): PartitionState {
@@ -124,6 +118,10 @@ export class PartitionLog
 
   get segments(): SegmentSet {
     return this.#parts.segments
+  }
+
+  get producers(): ProducerState {
+    return this.#parts.producers
   }
 
   get logStartOffset(): number {
@@ -165,7 +163,7 @@ export class PartitionLog
 
   /** The largest id of a producer that has appended here; -1 when there is none. */
   get largestProducerId(): number {
-    return this.#parts.producers.largestProducerId
+    return this.producers.largestProducerId
   }
 
   get config(): PartitionConfig {
@@ -205,6 +203,16 @@ export class PartitionLog
     return this.#retention
   }
 
+  /** Nothing but ending is done any more. */
+  get isEnding(): boolean {
+    return this.#lifecycle?.isEnding === true
+  }
+
+  get #compaction(): PartitionCompactor {
+    this.#compactor ??= new PartitionCompactor(this.#environment, this)
+    return this.#compactor
+  }
+
   get #ending(): PartitionLifecycle {
     this.#lifecycle ??= new PartitionLifecycle(this.#environment, this, {
       listener: this.#listener,
@@ -219,7 +227,7 @@ export class PartitionLog
   }
 
   /** Why nothing is appended; null while appends are taken, or waited for. */
-  get #refusal(): Error | null {
+  get refusal(): Error | null {
     return this.#writer?.appends.refusal ?? null
   }
 
@@ -322,11 +330,11 @@ export class PartitionLog
    */
   sweep(nowMs: number): void {
     // While it is out of service nobody can be heard of.
-    if (this.#refusal === null) this.#expireProducers(nowMs)
+    if (this.refusal === null) this.#expireProducers(nowMs)
     const { active } = this.segments
     const { segmentMs } = this.config
     if (active === null || active.sizeBytes === 0 || segmentMs < 0) return
-    if (this.#refusal !== null) return
+    if (this.refusal !== null) return
     const sinceMs = active.firstAppendMs ?? active.createdMs
     if (nowMs - sinceMs < segmentMs) return
     this.writer.pipeline.rollIdle()
@@ -346,7 +354,7 @@ export class PartitionLog
     pipeline.rollIdle()
     if (segments.active === active) segments.output.sealWithNextWrite()
     for (let turn = 0; turn < maxRollTurns && !segments.hasFinished(active); turn++) {
-      if (this.#lifecycle?.isEnding === true || this.failure !== null) return
+      if (this.isEnding || this.failure !== null) return
       await this.flush()
       await pipeline.whenQuiet()
       await segments.whenFinished()
@@ -355,7 +363,7 @@ export class PartitionLog
 
   /** What a compaction would work at. */
   compactablePart(limits: CompactionLimits): CompactionRange {
-    return compactablePart(this.#environment, this.#compacted(), limits)
+    return this.#compaction.part(limits)
   }
 
   /**
@@ -365,45 +373,7 @@ export class PartitionLog
    * and with StorageError when the file system fails; what was not replaced by then is as it was.
    */
   compact(request: CompactionRequest, signal: AbortSignal): Promise<CompactionResult> {
-    if (this.#refusal !== null) return Promise.reject(this.#refusal)
-    if (this.#lifecycle?.isEnding === true) return Promise.reject(new ClosedError())
-    this.#compaction ??= new CompactionSlot()
-    return this.#compaction.run(signal, async inner => {
-      // What an earlier one left behind goes first; where it stays this one is skipped, and says why.
-      await this.segments.settle()
-      return await compactPartition(this.#environment, this.#compacted(), {
-        ...request,
-        signal: inner,
-      })
-    })
-  }
-
-  #compacted(): CompactedPartition {
-    const { segments, offsets, producers } = this.#parts
-    const { segmentBytes, indexIntervalBytes } = this.config
-    return {
-      dir: this.dir,
-      segments,
-      producers,
-      logStartOffset: offsets.logStartOffset,
-      highWatermark: offsets.highWatermark,
-      segmentBytes,
-      indexIntervalBytes,
-      openedMs: this.#openedMs,
-      metDamage: async ({ damagedAt, damage }) => {
-        if (damage !== null) this.noteDamage(damage)
-        else await this.#meetDamage(damagedAt)
-      },
-    }
-  }
-
-  async #meetDamage(offset: number): Promise<void> {
-    try {
-      await this.readChunk({ from: offset, maxBytes: 1, checkCrcs: true })
-    } catch (error) {
-      // It is known by now.
-      if (!(error instanceof CorruptRecordError)) throw error
-    }
+    return this.#compaction.compact(request, signal)
   }
 
   /**
@@ -411,7 +381,7 @@ export class PartitionLog
    * producers. What was the recovery point before the call may be checkpointed after it.
    */
   async checkpoint(): Promise<void> {
-    if (this.#refusal !== null) return
+    if (this.refusal !== null) return
     this.segments.saveIndexes()
     await this.saveProducers()
   }
@@ -445,16 +415,16 @@ export class PartitionLog
   // ---- ending and beginning again
 
   async saveProducers(): Promise<void> {
-    if (this.#parts.producers.isUntouched) return
+    if (this.producers.isUntouched) return
     await this.#producerSnapshots.save(() => ({
       offset: this.recoveryPoint,
-      bytes: this.#parts.producers.snapshot(),
+      bytes: this.producers.snapshot(),
     }))
   }
 
   #expireProducers(nowMs: number): void {
     const { producerIdExpirationMs } = this.#environment
-    if (producerIdExpirationMs >= 0) this.#parts.producers.expire(nowMs, producerIdExpirationMs)
+    if (producerIdExpirationMs >= 0) this.producers.expire(nowMs, producerIdExpirationMs)
   }
 
   // ---- giving up the head
@@ -492,7 +462,7 @@ export class PartitionLog
   }
 
   async stopCompaction(): Promise<void> {
-    await this.#compaction?.stop()
+    await this.#compactor?.stop()
   }
 
   wakeWaiters(): void {
@@ -501,7 +471,7 @@ export class PartitionLog
 
   takeOver(recovered: RecoveredPartition, epoch: WritingEpoch): void {
     this.#parts = this.#partsOf(recovered, epoch)
-    this.#parts.producers.refresh(this.#environment.time.nowMs())
+    this.producers.refresh(this.#environment.time.nowMs())
     this.writer.takeOver(this.#parts)
     this.#listener.stateChanged(this.state, undefined)
     this.#listener.flushed(0)
