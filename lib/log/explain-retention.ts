@@ -37,11 +37,14 @@ async function explainPartition(
 ): Promise<PartitionRetentionReport> {
   const request = await topic.retentionRequest(partition)
   const firstDirtyOffset = topic.firstDirtyOffset(partition)
+  const isCompacted = request.limits.cleanupPolicy.includes('compact')
   const segments: SegmentRetention[] = []
   let sizeBytes = 0
   for (const { segment, verdict } of await partition.retention.judge(request)) {
     const maxTimestamp = await partition.retention.newestTimestamp(segment)
-    segments.push(explained(partition, segment, { verdict, maxTimestamp, firstDirtyOffset }))
+    segments.push(
+      explained(partition, segment, { verdict, maxTimestamp, firstDirtyOffset, isCompacted }),
+    )
     sizeBytes += segment.sizeBytes
   }
   const { logStartOffset, highWatermark } = partition
@@ -56,6 +59,7 @@ function explained(
     readonly verdict: SegmentVerdict
     readonly maxTimestamp: number
     readonly firstDirtyOffset: number
+    readonly isCompacted: boolean
   },
 ): SegmentRetention {
   const { baseOffset, nextOffset, endOffset, sizeBytes, isActive } = segment
@@ -74,13 +78,18 @@ function explained(
     maxTimestamp: maxTimestamp < 0 ? null : maxTimestamp,
     isActive,
     isDamaged,
-    keptBecause:
-      verdict.keptBecause === 'compacted, not deleted'
-        ? whereCompacted({ isActive, isDamaged, isDirty })
-        : verdict.keptBecause,
+    keptBecause: isWithoutLimit(verdict.keptBecause, found.isCompacted)
+      ? whereCompacted({ isActive, isDamaged, isDirty })
+      : verdict.keptBecause,
     goesBecause: verdict.goes,
     deletableAt: verdict.deletableAt,
   }
+}
+
+/** Whether no rule but compaction has a say about the segment. */
+function isWithoutLimit(keptBecause: KeptBecause | null, isCompacted: boolean): boolean {
+  if (keptBecause === 'compacted, not deleted') return true
+  return isCompacted && keptBecause === 'no retention set'
 }
 
 /** How a segment stands that only compaction makes smaller. */

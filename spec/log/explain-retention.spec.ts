@@ -98,6 +98,41 @@ describe('topic.explainRetention', () => {
   })
 })
 
+describe('topic.explainRetention of a topic that is compacted and deleted from', () => {
+  const value = 'x'.repeat(400)
+
+  it('no limit is set -> compaction is what there is to say', async () => {
+    const scene = await open({ cleanupPolicy: 'compact,delete' })
+    for (const key of ['a', 'b', 'c', 'd', 'e', 'f']) await scene.topic.append({ key, value })
+    const before = await reasons(scene)
+    assert.equal(before.at(-1), 'active')
+    assert.deepEqual([...new Set(before.slice(0, -1))], ['compaction pending'])
+    await scene.topic.compact()
+    const after = await reasons(scene)
+    assert.deepEqual([...new Set(after.slice(0, -1))], ['compacted, not deleted'])
+  })
+
+  it('a limit of time is set -> that says when each goes', async () => {
+    const scene = await open({ cleanupPolicy: 'compact,delete', retentionMs: 10 * minute })
+    for (const key of ['a', 'b', 'c', 'd']) await scene.topic.append({ key, value })
+    assert.deepEqual([...new Set(await reasons(scene))], ['within time'])
+  })
+
+  it('a segment is damaged -> it is named as what no compaction looks at', async () => {
+    const scene = await open({ cleanupPolicy: 'compact' })
+    for (const key of ['a', 'b', 'c', 'd', 'e', 'f']) await scene.topic.append({ key, value })
+    const { partitions } = await scene.topic.explainRetention()
+    const second = partitions[0]?.segments[1]?.baseOffset ?? 0
+    const path = `${dir}/orders-0/${String(second).padStart(20, '0')}.log`
+    const file = scene.files.open(path, 'write')
+    await file.write(Buffer.from('?'), 100)
+    file.close()
+    await scene.log.verify()
+    const [first, damaged] = await reasons(scene)
+    assert.deepEqual([first, damaged], ['compaction pending', 'damaged'])
+  })
+})
+
 describe('log.explainRetention', () => {
   it('several topics -> the largest first', async () => {
     const scene = await open()
