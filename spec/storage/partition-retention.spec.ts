@@ -3,9 +3,11 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 
 import { StorageError } from '../../lib/errors.ts'
+import { faultyFiles } from '../../lib/files/faulty-files.ts'
 import type { Files } from '../../lib/files/files.ts'
 import type { RetentionRequest } from '../../lib/storage/partition-retention.ts'
 import { memoryFiles } from '../../lib/testing/index.ts'
+import { endOfLogFiles } from '../support/compaction.ts'
 import {
   durable,
   openPartition,
@@ -125,6 +127,38 @@ describe('a sweep of a partition', () => {
     assert.equal(isRaised, true)
     assert.equal((await swept).length, 2)
     assert.equal(files.stat('p-0/00000000000000000002.log'), null)
+  })
+})
+
+describe('a partition of which everything goes', () => {
+  it('the power goes at any call -> the log files alone say where its offsets go on', async () => {
+    let isOver = false
+    for (let call = 1; !isOver; call++) {
+      const files = faultyFiles({ seed: call })
+      const { partition, dir } = await fourSegments(files.currentProcess())
+      await files.syncDirectory('.')
+      files.failAt({ operation: call, kind: 'crash' })
+      await partition.retention.sweep(keeping(0), raise).catch(() => {})
+      files.clearFaults()
+      isOver = files.crashes === 0
+      if (isOver) files.crash()
+      const context = `call ${call}\n${files.trace.join('\n')}`
+      assert.equal(endOfLogFiles(files, dir), 8, context)
+    }
+  })
+
+  it('no file beside the log files is left of it -> its offsets go on', async () => {
+    const files = faultyFiles({ seed: 1 })
+    const { partition, dir } = await fourSegments(files.currentProcess())
+    await files.syncDirectory('.')
+    await partition.retention.sweep(keeping(0), raise)
+    files.crash()
+    for (const { name } of files.list(dir)) {
+      if (!name.endsWith('.log')) await files.remove(`${dir}/${name}`)
+    }
+    const reopened = await openPartition({ files: files.currentProcess() })
+    assert.equal(reopened.partition.logEndOffset, 8)
+    await reopened.partition.close()
   })
 })
 

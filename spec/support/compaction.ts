@@ -120,6 +120,23 @@ export function assertGapless(files: Files, dir: string, context = ''): void {
   }
 }
 
+/** Where the offsets go on by the names and the batches of the log files alone; -1 when there is none. */
+export function endOfLogFiles(files: Files, dir: string): number {
+  const bases = files.list(dir).flatMap(({ name }) => {
+    const file = parseSegmentFile(name)
+    return file?.suffix === 'log' ? [file.baseOffset] : []
+  })
+  if (bases.length === 0) return -1
+  const last = Math.max(...bases)
+  const bytes = files.readFile(`${dir}/${segmentFileName(last, 'log')}`) ?? Buffer.alloc(0)
+  let end = last
+  for (let position = 0; position < bytes.length; position += batchSizeAt(bytes, position)) {
+    if (checkBatch(bytes, position, { end: bytes.length, checkCrc: true }) !== 'ok') return end
+    end = nextOffsetAt(bytes, position)
+  }
+  return end
+}
+
 /** Names that only a compaction under way leaves. */
 export function swapNames(files: Files, dir: string): string[] {
   return files
