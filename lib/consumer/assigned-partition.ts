@@ -8,6 +8,7 @@ import type { RecordContext } from '../record/batch-reader.ts'
 import type { From, LogRecord, Offset, RecordBatch } from '../types.ts'
 import { sliceBatch } from './batch-slice.ts'
 import { FinishedPrefix } from './finished-prefix.ts'
+import { keyOf } from './group-coordinator.ts'
 
 /** What a partition is read with. */
 export interface AssignedPartitionOptions {
@@ -24,6 +25,8 @@ export interface AssignedPartitionOptions {
 export class AssignedPartition {
   readonly topic: string
   readonly partition: number
+  /** `keyOf` it, once for all commits. */
+  readonly key: string
   readonly state: TopicState
   /** Nothing more is given out of it until it is false again. */
   isPaused = false
@@ -47,6 +50,7 @@ export class AssignedPartition {
   constructor({ state, partition, serializer, read }: AssignedPartitionOptions) {
     this.topic = state.name
     this.partition = partition
+    this.key = keyOf(this)
     this.state = state
     this.#read = read
     this.#context = {

@@ -16,6 +16,8 @@ const maxAppendBytes = 256 * 1024
 
 /** One key and what becomes of it. */
 export interface CommitEntry extends OffsetKey {
+  /** `keyOf` its partition; whoever commits often has it at hand. */
+  readonly key: string
   /** Null takes the commit back. */
   readonly value: OffsetValue | null
 }
@@ -28,7 +30,8 @@ export interface CommitListener {
 }
 
 interface Round {
-  readonly entries: Map<string, CommitEntry>
+  /** The last value of each key, by group and partition. */
+  readonly entries: Map<string, Map<string, CommitEntry>>
   readonly done: Promise<void>
   readonly resolve: () => void
   readonly reject: (error: unknown) => void
@@ -60,15 +63,17 @@ export class CommitLane {
   put(entry: CommitEntry): Promise<void> {
     this.#next ??= newRound()
     const { entries, done } = this.#next
-    entries.set(`${entry.partition} ${entry.topic} ${entry.group}`, entry)
+    const ofGroup = entries.get(entry.group)
+    if (ofGroup === undefined) entries.set(entry.group, new Map([[entry.key, entry]]))
+    else ofGroup.set(entry.key, entry)
     this.#writing ??= this.#write()
     return done
   }
 
   /** Takes back what waits and is not being written yet; those who wait for it hear of no failure. */
   drop(isUnwanted: (entry: CommitEntry) => boolean): void {
-    for (const [key, entry] of this.#next?.entries ?? []) {
-      if (isUnwanted(entry)) this.#next?.entries.delete(key)
+    for (const ofGroup of this.#next?.entries.values() ?? []) {
+      for (const [key, entry] of ofGroup) if (isUnwanted(entry)) ofGroup.delete(key)
     }
   }
 
@@ -83,7 +88,8 @@ export class CommitLane {
     for (let round = this.#next; round !== null; round = this.#next) {
       this.#next = null
       try {
-        for (const part of inParts([...round.entries.values()])) await this.#append(part)
+        const entries = [...round.entries.values()].flatMap(ofGroup => [...ofGroup.values()])
+        for (const part of inParts(entries)) await this.#append(part)
         round.resolve()
       } catch (error) {
         round.reject(error)

@@ -150,17 +150,12 @@ function isOffset(value: unknown): boolean {
   return Number.isSafeInteger(value) && (value as number) >= 0
 }
 
-/** Checks a list of partitions. */
+/** Checks a list of partitions, and copies it. */
 export function checkPartitions(name: string, value: unknown): readonly TopicPartition[] {
-  if (!Array.isArray(value)) {
-    throw new TypeError(`expected \`${name}\` to be an array of partitions, got ${shown(value)}`)
-  }
-  return value.map((item: Partial<TopicPartition> | null, index) => {
-    if (typeof item?.topic !== 'string') {
-      throw new TypeError(`expected \`${name}[${index}].topic\` to be a string`)
-    }
-    if (!isOffset(item.partition)) checkOffset(`${name}[${index}].partition`, item.partition)
-    return { topic: item.topic, partition: item.partition as number }
+  checkArray(name, value)
+  return value.map((item, index) => {
+    checkPartition(name, index, item)
+    return { topic: item.topic, partition: item.partition }
   })
 }
 
@@ -173,22 +168,44 @@ export function checkCommittedOffsets(
   name: string,
   value: unknown,
 ): readonly Required<CommittedOffset>[] {
-  return checkPartitions(name, value).map((partition, index) => {
-    const { offset, metadata = '' } = (value as readonly CommittedOffset[])[
-      index
-    ] as CommittedOffset
+  checkArray(name, value)
+  // Many a commit comes this way that nobody waits for: one object for each, and no names of what is right.
+  return value.map((item, index) => {
+    checkPartition(name, index, item)
+    const { topic, partition, offset, metadata = '' } = item as CommittedOffset
     if (!isOffset(offset)) checkOffset(`${name}[${index}].offset`, offset)
-    if (typeof metadata !== 'string') {
-      throw new TypeError(`expected \`${name}[${index}].metadata\` to be a string`)
-    }
-    const sizeBytes = metadata === '' ? 0 : Buffer.byteLength(metadata)
-    if (sizeBytes > maxMetadataBytes) {
-      throw new RangeError(
-        `expected \`${name}[${index}].metadata\` to have at most ${maxMetadataBytes} bytes, got ${sizeBytes}`,
-      )
-    }
-    return { ...partition, offset, metadata }
+    if (metadata !== '') checkMetadata(`${name}[${index}].metadata`, metadata)
+    return { topic, partition, offset, metadata }
   })
+}
+
+function checkArray(
+  name: string,
+  value: unknown,
+): asserts value is (Partial<CommittedOffset> | null)[] {
+  if (Array.isArray(value)) return
+  throw new TypeError(`expected \`${name}\` to be an array of partitions, got ${shown(value)}`)
+}
+
+function checkPartition(
+  name: string,
+  index: number,
+  item: Partial<TopicPartition> | null,
+): asserts item is TopicPartition {
+  if (typeof item?.topic !== 'string') {
+    throw new TypeError(`expected \`${name}[${index}].topic\` to be a string`)
+  }
+  if (!isOffset(item.partition)) checkOffset(`${name}[${index}].partition`, item.partition)
+}
+
+function checkMetadata(name: string, metadata: unknown): void {
+  if (typeof metadata !== 'string') throw new TypeError(`expected \`${name}\` to be a string`)
+  const sizeBytes = Buffer.byteLength(metadata)
+  if (sizeBytes > maxMetadataBytes) {
+    throw new RangeError(
+      `expected \`${name}\` to have at most ${maxMetadataBytes} bytes, got ${sizeBytes}`,
+    )
+  }
 }
 
 function checkConsumerFrom(from: unknown): ConsumerFrom {

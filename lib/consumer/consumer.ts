@@ -156,27 +156,35 @@ export class MemberConsumer<K = Buffer, V = Buffer> implements Consumer<K, V> {
     }
   }
 
-  async commit(
-    upTo: LogRecord<K, V> | RecordBatch<K, V> | readonly CommittedOffset[],
-  ): Promise<void> {
+  commit(upTo: LogRecord<K, V> | RecordBatch<K, V> | readonly CommittedOffset[]): Promise<void> {
+    // Not an async function, which would cost more than all the rest. A promise for each call: those that
+    // share a write share its promise, and each has to tell of a failure that nobody hears.
+    try {
+      return this.#commit(upTo).then(nothing)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  #commit(upTo: unknown): Promise<void> {
     const { group } = this
     if (group === null) {
       throw new TypeError('a consumer without a group has nowhere to commit to: keep `position()`')
     }
     const offsets = offsetsOf(upTo)
     if (this.#closing !== null && this.#held().length === 0) throw new ClosedError('the consumer')
-    const commits = offsets.map(({ topic, partition, offset, metadata }): HeldCommit => {
-      const held = this.#find({ topic, partition })
+    const commits = offsets.map((of): HeldCommit => {
+      const { topic, partition, offset, metadata } = of
+      const held = this.#find(of)
       const highWatermark = held.access?.highWatermark ?? 0
       if (offset > highWatermark) {
         throw new RangeError(
           `expected the offset of ${topic}-${partition} to be at most its high watermark, ${highWatermark}, got ${offset}`,
         )
       }
-      const value = this.#member.valueOf(offset, metadata)
-      return { partition: held, commit: { topic, partition, value } }
+      return { partition: held, value: this.#member.valueOf(offset, metadata) }
     })
-    await this.#member.commit(commits, of => {
+    return this.#member.commit(commits, of => {
       throw new NotAssignedError(of, group)
     })
   }
@@ -302,11 +310,9 @@ export class MemberConsumer<K = Buffer, V = Buffer> implements Consumer<K, V> {
       clock: environment.clock,
       intervalMs: run.autoCommitIntervalMs,
       commit: async offsets => {
-        const commits = [...offsets].map(([partition, offset]): HeldCommit => {
-          const value = this.#member.valueOf(offset)
-          const { topic, partition: id } = partition
-          return { partition, commit: { topic, partition: id, value } }
-        })
+        const commits = [...offsets].map(
+          ([partition, offset]): HeldCommit => ({ partition, value: this.#member.valueOf(offset) }),
+        )
         await this.#member.commit(commits)
       },
       onFailure: onCommitFailure,
@@ -393,6 +399,8 @@ export class MemberConsumer<K = Buffer, V = Buffer> implements Consumer<K, V> {
     throw new UnknownTopicOrPartitionError(of.topic, of.partition)
   }
 }
+
+function nothing(): void {}
 
 function offsetsOf(upTo: unknown): readonly Required<CommittedOffset>[] {
   if (Array.isArray(upTo)) return checkCommittedOffsets('offsets', upTo)

@@ -18,8 +18,8 @@ import { checkFrom } from '../log/read-options.ts'
 import type { PartitionAccess } from '../log/topic-state.ts'
 import type { From, Offset } from '../types.ts'
 import { inOrder } from './assignor.ts'
-import type { GroupCoordinator } from './group-coordinator.ts'
-import type { OffsetCommit, OffsetStore } from './offset-store.ts'
+import { type GroupCoordinator, keyOf } from './group-coordinator.ts'
+import type { KeyedCommit, OffsetCommit, OffsetStore } from './offset-store.ts'
 
 /** What a handle asks. */
 export interface GroupParts {
@@ -79,12 +79,12 @@ export class GroupHandle implements Group {
     const commitTimestamp = this.#parts.log.environment.time.nowMs()
     await offsets.commit(this.name, () => {
       this.#assertEmpty()
-      return resets.map(({ topic, partition, to: offset }, index): OffsetCommit => {
+      return resets.map(({ topic, partition, to: offset }, index): KeyedCommit => {
         if (this.#partition(topic, partition) !== partitions[index]) {
           throw new UnknownTopicOrPartitionError(topic, partition)
         }
         const value = { offset, leaderEpoch: -1, metadata: '', commitTimestamp }
-        return { topic, partition, value }
+        return { topic, partition, key: keyOf({ topic, partition }), value }
       })
     })
     return resets

@@ -8,7 +8,8 @@ import type { ResolvedReadOptions } from '../log/read-options.ts'
 import type { From, Offset } from '../types.ts'
 import { AssignedPartition } from './assigned-partition.ts'
 import { keyOf, type Member } from './group-coordinator.ts'
-import type { OffsetCommit, OffsetStore } from './offset-store.ts'
+import type { OffsetValue } from './offset-format.ts'
+import type { KeyedCommit, OffsetStore } from './offset-store.ts'
 import { PartitionSource } from './partition-source.ts'
 import type { Subscription } from './subscription.ts'
 import type { Usage } from './usage.ts'
@@ -32,7 +33,7 @@ export interface MemberOptions {
 /** A commit, and the partition that it is made for. */
 export interface HeldCommit {
   readonly partition: AssignedPartition
-  readonly commit: OffsetCommit
+  readonly value: OffsetValue
 }
 
 const eventTypes: Readonly<Record<AssignmentChange, LogEvent['type']>> = {
@@ -134,13 +135,16 @@ export class ConsumerMember implements Member {
   ): Promise<void> {
     const { group, offsets } = this.#options
     ok(group !== null)
-    const written = offsets.commit(group, () =>
-      commits.flatMap(({ partition, commit }) => {
-        if (this.source.find(partition) === partition && partition.state.isUsable) return commit
-        refuse(partition)
-        return []
-      }),
-    )
+    const written = offsets.commit(group, () => {
+      const kept: KeyedCommit[] = []
+      for (const { partition: held, value } of commits) {
+        const { topic, partition, key } = held
+        if (this.source.has(held) && held.state.isUsable)
+          kept.push({ topic, partition, key, value })
+        else refuse(held)
+      }
+      return kept
+    })
     // Calls that share a write have one promise.
     if (!this.#commits.has(written)) {
       const forget = (): void => {
@@ -153,7 +157,7 @@ export class ConsumerMember implements Member {
   }
 
   /** What is committed, as it is stored. */
-  valueOf(offset: Offset, metadata: string = ''): OffsetCommit['value'] {
+  valueOf(offset: Offset, metadata: string = ''): OffsetValue {
     const commitTimestamp = this.#options.log.environment.time.nowMs()
     return { offset, leaderEpoch: -1, metadata, commitTimestamp }
   }
@@ -184,9 +188,7 @@ export class ConsumerMember implements Member {
       if (group !== null && committed === undefined && from !== 'earliest' && !log.isReadOnly) {
         // Otherwise whoever gets the partition after this one would begin at another place, and records
         // in between would be read by nobody.
-        const { topic, partition: id } = partition
-        const commit = { topic, partition: id, value: this.valueOf(offset) }
-        await this.commit([{ partition, commit }])
+        await this.commit([{ partition, value: this.valueOf(offset) }])
       }
     } catch (error) {
       if (!partition.state.isUsable) return

@@ -15,6 +15,7 @@ import { defaultReadBytes } from '../log/read-options.ts'
 import type { TopicState } from '../log/topic-state.ts'
 import type { TopicConfig } from '../types.ts'
 import { type CommitEntry, CommitLane, type CommitListener } from './commit-lane.ts'
+import { keyOf } from './group-coordinator.ts'
 import {
   type OffsetKey,
   type OffsetValue,
@@ -56,6 +57,9 @@ export interface OffsetCommit {
   readonly partition: number
   readonly value: OffsetValue
 }
+
+/** A commit as it is to be written, and `keyOf` its partition. */
+export type KeyedCommit = OffsetCommit & { readonly key: string }
 
 type TopicOffsets = Map<number, OffsetValue>
 
@@ -118,21 +122,21 @@ export class OffsetStore implements CommitListener {
    *
    * @throws {StorageError} when they could not be written; they may show after the next open all the same
    */
-  commit(group: string, commits: () => readonly OffsetCommit[]): Promise<void> {
+  commit(group: string, commits: () => readonly KeyedCommit[]): Promise<void> {
     // Not an async function: calls that share a write share its promise, and a commit costs little more
     // than its place among those that wait.
     if (this.#lanes.length > 0) return this.#put(group, commits())
     return this.#prepare().then(() => this.#put(group, commits()))
   }
 
-  #put(group: string, commits: readonly OffsetCommit[]): Promise<void> {
+  #put(group: string, commits: readonly KeyedCommit[]): Promise<void> {
     const lane = this.#laneOf(group)
     // All of them come into one round: nothing happens in between.
-    let done = Promise.resolve()
-    for (const { topic, partition, value } of commits) {
-      done = lane.put({ group, topic, partition, value })
+    let done: Promise<void> | null = null
+    for (const { topic, partition, key, value } of commits) {
+      done = lane.put({ group, topic, partition, key, value })
     }
-    return done
+    return done ?? Promise.resolve()
   }
 
   /** Takes back what a group committed: everything, or of some partitions. Resolves when that survives power loss. */
@@ -190,9 +194,10 @@ export class OffsetStore implements CommitListener {
 
   async #takeBack(keys: readonly OffsetKey[]): Promise<void> {
     await Promise.all(
-      keys.map(({ group, topic, partition }) =>
-        this.#laneOf(group).put({ group, topic, partition, value: null }),
-      ),
+      keys.map(({ group, topic, partition }) => {
+        const entry = { group, topic, partition, key: keyOf({ topic, partition }), value: null }
+        return this.#laneOf(group).put(entry)
+      }),
     )
   }
 

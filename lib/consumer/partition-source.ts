@@ -46,9 +46,14 @@ export class PartitionSource {
     return this.#partitions.get(keyOf(of))
   }
 
+  /** Whether it is one of these. */
+  has(partition: AssignedPartition): boolean {
+    return this.#held.has(partition)
+  }
+
   /** Takes a partition in; it gets its turn when it is put into the queue. */
   add(partition: AssignedPartition): void {
-    const key = keyOf(partition)
+    const { key } = partition
     const before = this.#partitions.get(key)
     if (before !== undefined) this.#held.delete(before)
     this.#partitions.set(key, partition)
@@ -57,7 +62,7 @@ export class PartitionSource {
 
   /** Forgets a partition. */
   remove(partition: AssignedPartition): void {
-    if (this.#held.delete(partition)) this.#partitions.delete(keyOf(partition))
+    if (this.#held.delete(partition)) this.#partitions.delete(partition.key)
     this.#idle.delete(partition)
     this.#watched.get(partition)?.leave()
     this.#watched.delete(partition)
