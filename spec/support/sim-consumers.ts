@@ -1,7 +1,7 @@
 /**
  * One simulated history of consumers: members of several groups come, go, fail, seek back and are killed
- * with their process, while records are appended and topics grow. Handlers end when the seed says so. What
- * is left to chance comes from the seed, so the seed replays it.
+ * with their process, commit by themselves and by hand, while records are appended and topics grow. Handlers
+ * end when the seed says so. What is left to chance comes from the seed, so the seed replays it.
  */
 import assert from 'node:assert/strict'
 
@@ -48,6 +48,10 @@ class GroupModel {
   readonly finished = new Map<string, Set<number>>()
   /** Who may be at work in a partition: members that have it and did not lose it. */
   readonly owners = new Map<string, Member>()
+  /** What was seen to be committed, by partition: it is durable. */
+  readonly committed = new Map<string, number>()
+  /** Somebody has sought back since the log was opened: what is committed may go down. */
+  hasSoughtBack = false
 
   constructor(name: string) {
     this.name = name
@@ -107,6 +111,7 @@ class ConsumerSimulation {
       await this.#operate()
       await this.#settle()
       await this.#check()
+      await this.#checkAssigned()
     }
     await this.#finishEverything()
     await this.#log.close()
@@ -122,6 +127,7 @@ class ConsumerSimulation {
     else if (choice < 81) this.#leave()
     else if (choice < 85) this.#seekBack()
     else if (choice < 87) await this.#grow()
+    else if (choice < 90) this.#commit()
     else if (choice < 95) this.#advance()
     else if (choice < 97) this.#pauseOrResume()
     else await this.#crash()
@@ -260,7 +266,23 @@ class ConsumerSimulation {
     const member = this.#alive()
     if (member === undefined) return
     this.steps.push(`${member.consumer.id} seeks back`)
+    for (const model of this.#groups.values()) {
+      if (model.name === member.group) model.hasSoughtBack = true
+    }
     member.consumer.seek('earliest').catch(() => {})
+  }
+
+  /** What is finished of one partition is committed by hand, by whoever has it, or believes to. */
+  #commit(): void {
+    const member = this.#alive()
+    const assignment = member?.consumer.assignment ?? []
+    const place = assignment[this.#random.below(Math.max(1, assignment.length))]
+    if (member === undefined || place === undefined) return
+    const { topic, partition } = place
+    const model = this.#groups.get(member.group) as GroupModel
+    const offset = model.firstUnfinished(`${topic}-${partition}`)
+    this.steps.push(`${member.consumer.id} commits ${topic}-${partition}@${offset}`)
+    member.consumer.commit([{ topic, partition, offset, metadata: 'by hand' }]).catch(() => {})
   }
 
   #pauseOrResume(): void {
@@ -276,7 +298,9 @@ class ConsumerSimulation {
 
   async #grow(): Promise<void> {
     const topic = await this.#log.topic(this.#random.pick(topics))
-    if (topic.partitions.length < 5) await topic.addPartitions(topic.partitions.length + 1)
+    if (topic.partitions.length >= 5) return
+    await topic.addPartitions(topic.partitions.length + 1)
+    this.steps.push(`${topic.name} has ${topic.partitions.length} partitions`)
   }
 
   #advance(): void {
@@ -285,6 +309,12 @@ class ConsumerSimulation {
 
   /** The process, or the whole machine, is gone in the middle of everything. */
   async #crash(): Promise<void> {
+    if (this.#random.chance(0.5)) {
+      // In the middle of a commit; what shows by then has to stay.
+      this.#endCall()
+      await this.#turns(this.#random.below(4))
+      await this.#check()
+    }
     this.steps.push('the process is killed')
     if (this.#random.chance(0.5)) this.#files.crash()
     else this.#files.killProcess()
@@ -299,6 +329,42 @@ class ConsumerSimulation {
     this.#clock.advance(1000)
     await this.#turns(20)
     await this.#open()
+    await this.#checkCommitted()
+  }
+
+  /** Nothing that was seen to be committed comes back after a crash. */
+  async #checkCommitted(): Promise<void> {
+    for (const model of this.#groups.values()) {
+      const found = await this.#committedBy(model)
+      for (const [place, offset] of model.hasSoughtBack ? [] : model.committed) {
+        const now = found.get(place) ?? 0
+        assert.ok(now >= offset, `${model.name} had committed ${place}@${offset}, and now ${now}`)
+      }
+      model.hasSoughtBack = false
+    }
+  }
+
+  /** Every partition that there is has a member, unless one is being handed over. */
+  async #checkAssigned(): Promise<void> {
+    const known = await this.#log.groups()
+    for (const { name } of this.#groups.values()) {
+      if (!known.includes(name)) continue
+      const { state, members } = await this.#log.group(name).describe()
+      if (state !== 'stable') continue
+      for (const topic of new Set(members.flatMap(member => member.topics))) {
+        const { partitions } = await this.#log.topic(topic)
+        const owned = members.flatMap(({ assignment }) =>
+          assignment.filter(of => of.topic === topic),
+        )
+        assert.equal(owned.length, partitions.length, `${name} reads not all of ${topic}`)
+      }
+    }
+  }
+
+  async #committedBy({ name }: GroupModel): Promise<ReadonlyMap<string, number>> {
+    if (!(await this.#log.groups()).includes(name)) return new Map()
+    const { offsets } = await this.#log.group(name).describe()
+    return new Map(offsets.map(({ topic, partition, offset }) => [`${topic}-${partition}`, offset]))
   }
 
   #require(isTrue: boolean, promise: string): void {
@@ -314,13 +380,11 @@ class ConsumerSimulation {
   /** Nothing committed passes work that is not finished. */
   async #check(): Promise<void> {
     if (this.#violation !== null) throw this.#violation
-    const known = await this.#log.groups()
     for (const model of this.#groups.values()) {
-      if (!known.includes(model.name)) continue
-      const { offsets } = await this.#log.group(model.name).describe()
-      for (const { topic, partition, offset } of offsets) {
-        const first = model.firstUnfinished(`${topic}-${partition}`)
+      for (const [place, offset] of await this.#committedBy(model)) {
+        const first = model.firstUnfinished(place)
         assert.ok(offset <= first, `${model.name} committed ${offset}, ${first} is not finished`)
+        model.committed.set(place, offset)
       }
     }
   }
