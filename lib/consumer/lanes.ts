@@ -1,6 +1,6 @@
 /**
- * What must stay in order does; everything else goes side by side. A lane is what must: a partition, or
- * one key of it. Only the first of a lane may be at work.
+ * What must stay in order does; everything else goes side by side. A lane is what must: one key of a
+ * partition. Only the first of a lane may be at work.
  */
 
 /** Something that is done in its lane. */

@@ -69,7 +69,9 @@ export class ConsumerMember implements Member {
     this.timeoutMs = options.rebalanceTimeoutMs
     this.#options = options
     this.source = new PartitionSource(options.log.environment.clock)
-    const { subscription } = options
+    const { subscription, from } = options
+    // The same for all, known or not.
+    if (from === 'earliest') return
     for (const topic of subscription.names) {
       const { length } = subscription.find(topic)?.state.partitions ?? []
       for (let partition = 0; partition < length; partition++) {

@@ -1,6 +1,6 @@
 /** The partitions of one consumer, in the order in which it is their turn. */
 
-import type { Clock } from '../clock.ts'
+import type { Clock, Timer } from '../clock.ts'
 import type { TopicPartition } from '../consuming.ts'
 import type { AssignedPartition } from './assigned-partition.ts'
 import { keyOf } from './group-coordinator.ts'
@@ -29,6 +29,8 @@ export class PartitionSource {
   readonly #idle = new Set<AssignedPartition>()
   readonly #watched = new Map<AssignedPartition, Watch>()
   #wake: (() => void) | null = null
+  /** Keeps the process alive from the first wait without a limit until `rest`: a timer for each would cost more than the wait. */
+  #alive: Timer | null = null
   /** Something has happened that nobody has waited for yet. */
   #hasNews = false
 
@@ -104,9 +106,13 @@ export class PartitionSource {
   async wait(timeoutMs: number = -1): Promise<void> {
     for (const partition of this.#idle) if (partition.isWaiting) this.#watch(partition)
     if (!this.#hasNews) {
+      if (timeoutMs === -1) this.#keepAlive()
       await new Promise<void>(resolve => {
-        const delayMs = timeoutMs === -1 ? longestMs : timeoutMs
-        const timer = this.#clock.setTimer(delayMs, resolve, { keepAlive: true })
+        if (timeoutMs === -1) {
+          this.#wake = resolve
+          return
+        }
+        const timer = this.#clock.setTimer(timeoutMs, resolve, { keepAlive: true })
         this.#wake = () => {
           timer.cancel()
           resolve()
@@ -119,12 +125,22 @@ export class PartitionSource {
 
   /** Nobody is going to wait for a while: nothing of this keeps the process alive any more. */
   rest(): void {
+    this.#alive?.cancel()
+    this.#alive = null
     const watched = [...this.#watched]
     this.#watched.clear()
     for (const [partition, watch] of watched) {
       watch.leave()
       this.enqueue(partition)
     }
+  }
+
+  #keepAlive(): void {
+    const end = (): void => {
+      this.#alive = null
+      this.wake()
+    }
+    this.#alive ??= this.#clock.setTimer(longestMs, end, { keepAlive: true })
   }
 
   #watch(partition: AssignedPartition): void {

@@ -206,6 +206,8 @@ export class RunLoop implements Usage {
     const { concurrency, source } = this.#options
     const work = this.#workOf(partition)
     const isByKey = concurrency.by === 'key'
+    // One record of a partition at a time: it gets its next turn when that one is finished.
+    if (!isByKey && work.lanes.count > 0) return
     try {
       for (let taken = 0; taken < (isByKey ? lookAhead : 1); taken++) {
         const record = partition.takeRecord()
@@ -219,7 +221,6 @@ export class RunLoop implements Usage {
       this.#readFailed(partition, error)
       return
     }
-    // One record of a partition at a time: it gets its next turn when that one is finished.
     if (isByKey || work.lanes.count === 0) source.enqueue(partition, this.#staysNext(work))
   }
 
@@ -227,7 +228,7 @@ export class RunLoop implements Usage {
     this.#unfinished++
     const { prefix } = work.partition
     const isByKey = this.#options.concurrency.by === 'key'
-    const lane = isByKey ? (record.keyBytes?.toString('latin1') ?? null) : ''
+    const lane = isByKey ? (record.keyBytes?.toString('latin1') ?? null) : null
     return { work, prefix, number: prefix.begin(record.offset), lane, record, attempt: 1 }
   }
 
