@@ -165,7 +165,8 @@ export class Checkpointer {
 
   /**
    * Brings the partition's lines down to `offset` durably, before the log is cut there. They stay down
-   * until the partition's next flush, so nothing may be flushed between this call and the cut.
+   * until the partition's next flush, so nothing may be flushed between this call and the cut. For the
+   * truncation of a replica.
    */
   lower(identity: PartitionIdentity, offset: number): Promise<void> {
     return this.#inTurn(async () => {

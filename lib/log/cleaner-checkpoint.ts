@@ -46,6 +46,22 @@ export class CleanerCheckpoint {
   }
 
   /**
+   * Brings the line of a partition down to `offset`, durably, before its log is cut there: what is
+   * appended to it afterwards at the same offsets is not clean. For the truncation of a replica.
+   */
+  async lower(partition: PartitionIdentity, offset: number): Promise<void> {
+    const before = this.firstDirtyOffset(partition)
+    if (before <= offset) return
+    try {
+      await this.set(partition, offset)
+    } catch (error) {
+      // Asked again, it must not take for durable what is not.
+      this.#offsets.set(partitionDirName(partition.topic, partition.partition), before)
+      throw error
+    }
+  }
+
+  /**
    * Forgets a topic, durably, before its name is used again: what one topic has cleaned says nothing
    * about the next of that name.
    */

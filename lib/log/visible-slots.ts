@@ -306,7 +306,7 @@ export class VisibleSlots {
 
   /**
    * Lowers a slot durably, before the log is cut: without the sync the higher one could be found after
-   * a power cut. Errors of the file system pass through.
+   * a power cut. Errors of the file system pass through. For the truncation of a replica.
    */
   async lower(topicId: string, partition: number, offset: number): Promise<void> {
     const slot = this.#slotOf(topicId, partition)

@@ -388,7 +388,9 @@ export class PartitionLog
 
   /**
    * Cuts the log so that it ends at `offset`, or at the base offset of the batch that holds it.
-   * `lower` makes the checkpoints say so, durably, before a byte is cut.
+   * `lower` makes the checkpoints say so, durably, before a byte is cut: `Checkpointer.lower`,
+   * `VisibleSlots.lower` and `CleanerCheckpoint.lower`, all three. For the port of the log that a
+   * cluster works through: a follower cuts what its leader does not have.
    */
   truncateTo(offset: number, lower: (offset: number) => Promise<void>): Promise<void> {
     return this.#ending.truncateTo(offset, lower)

@@ -39,6 +39,20 @@ describe('CleanerCheckpoint', () => {
     assert.equal(open(files).firstDirtyOffset(orders), 0)
   })
 
+  it('lowered -> down durably when it resolves; what lies below already stays', async () => {
+    const disk = faultyFiles({ seed: 1 })
+    const checkpoint = open(disk.currentProcess())
+    await disk.syncDirectory('.')
+    await checkpoint.set(orders, 42)
+    disk.failAt({ operation: 1, kind: 'EIO', on: 'rename' })
+    await assert.rejects(checkpoint.lower(orders, 7))
+    await checkpoint.lower(orders, 7)
+    await checkpoint.lower(orders, 9)
+    assert.equal(checkpoint.firstDirtyOffset(orders), 7)
+    disk.crash()
+    assert.equal(open(disk.currentProcess()).firstDirtyOffset(orders), 7)
+  })
+
   it('a topic is forgotten -> its lines are gone, and those of the others stay', async () => {
     const files = memoryFiles()
     const checkpoint = open(files)
