@@ -104,24 +104,24 @@ export const checkFunction: Check = (name, value) => {
 const maxNames = 1000
 
 /**
- * Accepts lists of names, such as those of groups: 1 to 255 characters each, none of which ends a line
- * or steers a terminal, for they are stored in files of lines and shown in messages.
+ * Accepts names, such as that of a group: 1 to 255 characters, none of which ends a line or steers a
+ * terminal, for they are stored in files of lines and shown in messages.
  */
+export const checkName: Check = (name, value) => {
+  if (typeof value !== 'string') throw new TypeError(mismatch(name, 'a string', value))
+  if (value.length >= 1 && value.length <= 255 && !/[\p{Cc}\p{Zl}\p{Zp}]/u.test(value)) return
+  const expected = 'a name of 1 to 255 characters without control characters'
+  throw new RangeError(mismatch(name, expected, value))
+}
+
+/** Accepts lists of names. */
 export const checkNames: Check = (name, value) => {
   if (!Array.isArray(value)) throw new TypeError(mismatch(name, 'an array of names', value))
   if (value.length > maxNames) {
     throw new RangeError(mismatch(name, `at most ${maxNames} names`, value.length))
   }
   // By index: a hole would be passed over.
-  for (let index = 0; index < value.length; index++) {
-    const item: unknown = value[index]
-    const itemName = `${name}[${index}]`
-    if (typeof item !== 'string') throw new TypeError(mismatch(itemName, 'a string', item))
-    const isSound = item.length >= 1 && item.length <= 255 && !/[\p{Cc}\p{Zl}\p{Zp}]/u.test(item)
-    if (isSound) continue
-    const expected = 'a name of 1 to 255 characters without control characters'
-    throw new RangeError(mismatch(itemName, expected, item))
-  }
+  for (let index = 0; index < value.length; index++) checkName(`${name}[${index}]`, value[index])
 }
 
 /** Accepts an `AbortSignal`, also one from another realm. */
@@ -158,14 +158,17 @@ function mismatch(name: string, expected: string, value: unknown): string {
 }
 
 function unknownOption(owner: string, name: string, known: readonly string[]): string {
+  const hint = nearestOf(name, known) ?? `; its options are ${known.join(', ')}`
+  return `\`${name}\` is not an option of ${owner}${hint}`
+}
+
+/** The question whether a known word was meant, as the end of a message; null where none is near. */
+export function nearestOf(name: string, known: readonly string[]): string | null {
   const nearest = known
     .map(candidate => ({ candidate, distance: editDistance(name, candidate) }))
     .sort((a, b) => a.distance - b.distance)[0]
   const isNear = nearest !== undefined && nearest.distance <= Math.max(2, name.length / 3)
-  const hint = isNear
-    ? `, did you mean \`${nearest.candidate}\`?`
-    : `; its options are ${known.join(', ')}`
-  return `\`${name}\` is not an option of ${owner}${hint}`
+  return isNear ? `, did you mean \`${nearest.candidate}\`?` : null
 }
 
 /** How many letters must be changed, put in or left out to make one word of the other, case aside. */

@@ -382,7 +382,11 @@ export interface Log extends AsyncDisposable {
    * @throws {StorageError} when a file cannot be read or written; what was repaired before stays so
    */
   repair(options?: RepairOptions): Promise<RepairReport>
-  /** Hears one type of event; returns the function that ends it. */
+  /**
+   * Hears one type of event; returns the function that ends it.
+   *
+   * @throws {TypeError} when there is no event of that type
+   */
   on<T extends LogEvent['type']>(
     type: T,
     listener: (event: Extract<LogEvent, { type: T }>) => void,

@@ -4,7 +4,7 @@ import {
   checkBoolean,
   checkFunction,
   checkMs,
-  checkNames,
+  checkName,
   checkOffset,
   checkOptions,
   checkSignal,
@@ -57,9 +57,6 @@ export interface ResolvedRunOptions {
   readonly signal: AbortSignal | undefined
 }
 
-/** Accepts the name of a group. */
-export const checkGroupName: Check = (name, value) => checkNames(name, [value])
-
 const checkAssignor: Check = (name, value) => {
   if (typeof value === 'string') oneOf('cooperative-sticky')(name, value)
   else checkFunction(name, value)
@@ -68,7 +65,7 @@ const checkAssignor: Check = (name, value) => {
 const anything: Check = () => {}
 
 const consumerChecks: { readonly [O in keyof Required<ConsumerOptions>]: Check } = {
-  group: checkGroupName,
+  group: checkName,
   // Depends on the log: `Subscription`.
   topics: anything,
   // `checkConsumerFrom`.

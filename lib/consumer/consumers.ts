@@ -1,4 +1,5 @@
 /** The consumers and groups of one open log. */
+import { checkName } from '../checks.ts'
 import type { Timer } from '../clock.ts'
 import type { Consumer, ConsumerOptions, Group } from '../consuming.ts'
 import { ClosedError, ReadOnlyError, UnknownTopicOrPartitionError } from '../errors.ts'
@@ -8,7 +9,6 @@ import { TopicHandle } from '../log/topic.ts'
 import type { TopicState } from '../log/topic-state.ts'
 import { MemberConsumer } from './consumer.ts'
 import {
-  checkGroupName,
   type ResolvedConsumerOptions,
   type ResolvedRunOptions,
   resolveConsumerOptions,
@@ -87,7 +87,7 @@ export class Consumers {
 
   /** A handle; the group need not exist. */
   group(name: string): Group {
-    checkGroupName('name', name)
+    checkName('name', name)
     return new GroupHandle(name, {
       log: this.#log,
       offsets: this.offsets,

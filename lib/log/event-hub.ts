@@ -1,7 +1,33 @@
 /** Hands events to whoever listens. */
+import { nearestOf, shown } from '../checks.ts'
 import type { LogEvent } from '../events.ts'
 
 type Listener = (event: LogEvent) => void
+
+/** A listener of a type that does not exist would never be called, and nobody would notice. */
+const eventTypes: { readonly [T in LogEvent['type']]: true } = {
+  recovered: true,
+  topicCreated: true,
+  topicDeleted: true,
+  partitionsAdded: true,
+  configured: true,
+  segmentSealed: true,
+  segmentDeleted: true,
+  implausibleTimestamp: true,
+  flushFailed: true,
+  diskFull: true,
+  partitionStateChanged: true,
+  stateChanged: true,
+  corruption: true,
+  tailCut: true,
+  compactionProgress: true,
+  compacted: true,
+  compactionSkipped: true,
+  partitionsAssigned: true,
+  partitionsRevoked: true,
+  partitionsLost: true,
+  backgroundFailed: true,
+}
 
 /**
  * The listeners of one log. They are called synchronously, in the order in which they were added; one
@@ -16,11 +42,16 @@ export class EventHub {
     this.#onEvent = onEvent
   }
 
-  /** Hears one type of event; returns the function that ends it. The same function may be added twice. */
+  /**
+   * Hears one type of event; returns the function that ends it. The same function may be added twice.
+   *
+   * @throws {TypeError} when there is no event of that type, or no function to call
+   */
   on<T extends LogEvent['type']>(
     type: T,
     listener: (event: Extract<LogEvent, { type: T }>) => void,
   ): () => void {
+    if (!Object.hasOwn(eventTypes, type)) throw new TypeError(unknownType(type))
     if (typeof listener !== 'function')
       throw new TypeError('expected the listener to be a function')
     const own: Listener = event => listener(event as Extract<LogEvent, { type: T }>)
@@ -40,6 +71,13 @@ export class EventHub {
     // A listener that adds or removes others does so for the next event.
     for (const listener of [...listeners]) call(listener, event)
   }
+}
+
+function unknownType(type: unknown): string {
+  const known = Object.keys(eventTypes)
+  const isName = typeof type === 'string'
+  const hint = (isName ? nearestOf(type, known) : null) ?? `; there are ${known.join(', ')}`
+  return `${isName ? `\`${type}\`` : shown(type)} is no type of event${hint}`
 }
 
 function call(listener: Listener, event: LogEvent): void {

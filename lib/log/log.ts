@@ -234,14 +234,14 @@ export class WritableLog implements Log {
    * After `timeoutMs` (-1, the default: no limit) it rejects with `StorageError`, and what is pending
    * with it; the lock then goes as soon as the operating system has ended what it was given.
    */
-  close(options?: { readonly timeoutMs?: number | undefined }): Promise<void> {
+  close(options: { readonly timeoutMs?: number | undefined } = {}): Promise<void> {
     if (this.#closing !== null) return this.#closing
     try {
-      checkOptions('close', options ?? {}, { checks: { timeoutMs: checkMs } })
+      checkOptions('close', options, { checks: { timeoutMs: checkMs } })
     } catch (error) {
       return Promise.reject(error)
     }
-    this.#closing = this.#close(options?.timeoutMs ?? -1)
+    this.#closing = this.#close(options.timeoutMs ?? -1)
     return this.#closing
   }
 

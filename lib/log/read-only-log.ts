@@ -275,9 +275,9 @@ class ReadOnlyLog implements Log, ForeignOwner, TurnMember {
     return this.#opening.events.on(type, listener)
   }
 
-  async close(options?: { readonly timeoutMs?: number | undefined }): Promise<void> {
-    checkOptions('close', options ?? {}, { checks: { timeoutMs: checkMs } })
-    this.#closing ??= this.#close(options?.timeoutMs ?? -1)
+  async close(options: { readonly timeoutMs?: number | undefined } = {}): Promise<void> {
+    checkOptions('close', options, { checks: { timeoutMs: checkMs } })
+    this.#closing ??= this.#close(options.timeoutMs ?? -1)
     await this.#closing
   }
 

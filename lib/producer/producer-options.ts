@@ -62,7 +62,7 @@ export function resolveProducerOptions(
   options: ProducerOptions | undefined,
   log: { readonly maxBlockMs: number },
 ): ResolvedProducerOptions {
-  const given = options ?? {}
+  const given = options === undefined ? {} : options
   checkOptions('a producer', given, { checks: producerChecks })
   const idempotent = given.idempotent ?? false
   if (idempotent && given.acks !== undefined && given.acks !== 'durable') {

@@ -125,14 +125,14 @@ export class LogProducer implements Producer, LaneHost, SendingHost {
     if (failure !== null) throw failure
   }
 
-  close(options?: { readonly timeoutMs?: number | undefined }): Promise<void> {
+  close(options: { readonly timeoutMs?: number | undefined } = {}): Promise<void> {
     if (this.#closed !== null) return this.#closed
     try {
-      checkOptions('producer.close', options ?? {}, { checks: { timeoutMs: checkMs } })
+      checkOptions('producer.close', options, { checks: { timeoutMs: checkMs } })
     } catch (error) {
       return Promise.reject(error)
     }
-    this.#closed = this.#close(options?.timeoutMs ?? -1)
+    this.#closed = this.#close(options.timeoutMs ?? -1)
     return this.#closed
   }
 

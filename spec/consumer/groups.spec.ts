@@ -286,6 +286,14 @@ describe('a group from outside', () => {
     await log.close()
   })
 
+  it('a name that can be none -> TypeError, RangeError', async () => {
+    const { log } = await openConsuming()
+    const message = /^expected `name` to be a/
+    assert.throws(() => log.group(5 as unknown as string), { name: 'TypeError', message })
+    assert.throws(() => log.group(''), { name: 'RangeError', message })
+    await log.close()
+  })
+
   it('reset -> goes on there; with dryRun nothing is changed', async () => {
     const { log, topic } = await openConsuming()
     await appendNumbers(topic, 5)

@@ -88,6 +88,16 @@ describe('EventHub', () => {
     assert.deepEqual(heard, ['other'])
   })
 
+  it('a type that no event has -> TypeError that names the nearest, or all', () => {
+    const hub = new EventHub(null)
+    const listen = (type: unknown) => () => hub.on(type as LogEvent['type'], () => {})
+    const name = 'TypeError'
+    assert.throws(listen('tailcut'), { name, message: /`tailcut`.*did you mean `tailCut`\?$/ })
+    assert.throws(listen('error'), { name, message: /`error`.*there are recovered, .*flushFailed/ })
+    assert.throws(listen('constructor'), { name, message: /`constructor` is no type of event/ })
+    assert.throws(listen(undefined), { name, message: /`undefined` \(undefined\) is no type/ })
+  })
+
   it('no function -> TypeError', () => {
     const listener = 'log' as unknown as () => void
     assert.throws(() => new EventHub(null).on('recovered', listener), TypeError)

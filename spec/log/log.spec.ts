@@ -272,8 +272,9 @@ describe('log.close', () => {
     await again.close()
   })
 
-  it('an unknown option, a fraction → TypeError, RangeError, and the log stays open', async () => {
+  it('an unknown option, null, a fraction → TypeError, RangeError, and the log stays open', async () => {
     const log = await openLog(':memory:')
+    await assert.rejects(log.close(null as unknown as { timeoutMs?: number }), TypeError)
     await assert.rejects(log.close({ timeout: 1 } as { timeoutMs?: number }), TypeError)
     await assert.rejects(log.close({ timeoutMs: 0.5 }), RangeError)
     assert.equal(log.state, 'ok')

@@ -133,6 +133,7 @@ describe('a read-only log', () => {
     const { writer, reader } = await pair()
     const topic = await reader.topic('orders')
     const next = take(topic.records({ live: true, from: 1 }), 1)
+    await assert.rejects(reader.close(null as unknown as { timeoutMs?: number }), TypeError)
     await reader.close()
     assert.deepEqual(await next, [])
     await assert.rejects(reader.topics(), { code: 'LOG_CLOSED' })

@@ -254,6 +254,7 @@ describe('producer.close', () => {
       await log.topic('orders')
       const producer = await log.producer()
       await assert.rejects(producer.close({ timeout: 5 } as never), TypeError)
+      await assert.rejects(producer.close(null as never), TypeError)
       await producer.send('orders', { value: 'one' })
     }))
 

@@ -56,6 +56,7 @@ describe('resolveProducerOptions', () => {
     [{ deliveryTimeoutMs: Number.NaN }, 'RangeError'],
     [{ retryBackoffMs: 0 }, 'RangeError'],
     [{ linger: 5 }, 'TypeError'],
+    [null, 'TypeError'],
   ]
   for (const [given, name] of wrong) {
     it(`${JSON.stringify(given)} -> ${name}`, () => {
