@@ -41,7 +41,7 @@ describe('resolveProducerOptions', () => {
     })
   }
 
-  const wrong: readonly (readonly [Readonly<Record<string, unknown>>, string])[] = [
+  const wrong: readonly (readonly [Readonly<Record<string, unknown>> | null, string])[] = [
     [{ lingerMs: -1 }, 'RangeError'],
     [{ lingerMs: '5' }, 'TypeError'],
     [{ batchBytes: 0 }, 'RangeError'],
