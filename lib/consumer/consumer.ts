@@ -191,6 +191,8 @@ export class MemberConsumer<K = Buffer, V = Buffer> implements Consumer<K, V> {
 
   async seek(to: From, partitions?: readonly TopicPartition[]): Promise<void> {
     this.#assertOpen()
+    // Everywhere else the beginning is the default; here a value that is missing would rewind a group.
+    if (to === undefined) throw new TypeError('expected `to`: where to go on')
     const from = checkFrom(to)
     const held = this.#select(partitions)
     if (typeof from === 'number' && held.length !== 1) {

@@ -220,6 +220,22 @@ describe('what a consumer reads', () => {
   })
 })
 
+describe('the name of a group', () => {
+  for (const [group, error] of [
+    ['', RangeError],
+    ['a\nb', RangeError],
+    ['x'.repeat(256), RangeError],
+    [5, TypeError],
+  ] as const) {
+    it(`${JSON.stringify(group).slice(0, 10)} -> ${error.name} that names the option`, async () => {
+      const { log } = await openConsuming()
+      const options = { topics: 'orders', group: group as string }
+      await assert.rejects(log.consumer(options), { name: error.name, message: /`group`/ })
+      await log.close()
+    })
+  }
+})
+
 describe('poll', () => {
   it('nothing there -> waits as long as it is told, and gives none', async () => {
     const { clock, log } = await openConsuming()
@@ -431,6 +447,16 @@ describe('moving about', () => {
     await assert.rejects(consumer.seek(1), TypeError)
     await consumer.seek(1, [{ topic: 'orders', partition: 1 }])
     assert.deepEqual(await drain(consumer), ['1', '2'])
+    await log.close()
+  })
+
+  it('seek to undefined -> TypeError, and goes on where it was', async () => {
+    const { log, topic } = await openConsuming()
+    await appendNumbers(topic, 2)
+    const consumer = await log.consumer({ topics: topic })
+    await drain(consumer)
+    await assert.rejects(consumer.seek(undefined as unknown as 'earliest'), TypeError)
+    assert.deepEqual(await drain(consumer), [])
     await log.close()
   })
 
