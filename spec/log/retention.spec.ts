@@ -117,6 +117,21 @@ describe('a sweep', () => {
     assert.deepEqual(await offsets(scene.topic), [2, 3, 4, 5])
   })
 
+  it('segmentBytes and segmentMs are configured -> the next roll goes by them', async () => {
+    const { topic, clock, log } = await open({ segmentBytes: 1 << 20 })
+    const count = async (): Promise<number> =>
+      (await topic.explainRetention()).partitions[0]?.segments.length ?? 0
+    await fill(topic, 3)
+    assert.equal(await count(), 1)
+    await topic.configure({ segmentBytes: 1024 })
+    await fill(topic, 2)
+    assert.equal(await count(), 3)
+    await topic.configure({ segmentMs: minute })
+    clock.advance(minute + 1)
+    await log.sweep()
+    assert.equal(await count(), 4)
+  })
+
   it('cleanupPolicy compact -> nothing is deleted by age or size', async () => {
     const scene = await open({ cleanupPolicy: 'compact', retentionMs: 1, retentionBytes: 0 })
     for (const key of ['a', 'b', 'c']) await scene.topic.append({ key, value: Buffer.alloc(900) })
