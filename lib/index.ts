@@ -86,6 +86,7 @@ export type {
 } from './producing.ts'
 export type { StandardIssue, StandardResult, StandardSchema } from './record/serde.ts'
 export { serde } from './record/serde.ts'
+export type { AppendDiagnostic, FlushDiagnostic, ReadDiagnostic } from './storage/diagnostics.ts'
 export type {
   Acks,
   AppendOptions,

@@ -4,7 +4,7 @@
  *
  *     varve:append   { topic, partition, baseOffset, nextOffset, sizeBytes }      written
  *     varve:flush    { topic, partition, recoveryPoint, durationMs }              fsynced
- *     varve:read     { topic, partition, from, nextOffset, sizeBytes }            one chunk
+ *     varve:read     { topic, partition, from, nextOffset, sizeBytes }            one chunk; its size in the file
  */
 import { type Channel, channel } from 'node:diagnostics_channel'
 
