@@ -237,6 +237,14 @@ describe('log.close', () => {
     await assert.rejects(topic.describe(), closed)
   })
 
+  it('disposed of, as await using does → closed', async () => {
+    const log = await openLog(':memory:')
+    const closed = log[Symbol.asyncDispose]()
+    assert.equal(log.close(), closed)
+    await closed
+    await assert.rejects(log.topics(), { code: 'LOG_CLOSED' })
+  })
+
   it('appends not flushed yet → flushed, resolved and found again', async () => {
     const [files, clock] = [memoryFiles(), manualClock()]
     const log = await openLog('/log', { files, clock })
