@@ -77,6 +77,9 @@ function placeOf(
   options: ResolvedOpenOptions,
 ): Pick<Opening, 'name' | 'path' | 'files'> {
   if (dir === ':memory:') {
+    if (options.readOnly && options.files === undefined) {
+      throw new TypeError("expected a directory with `readOnly`: ':memory:' is a new, empty log")
+    }
     return { name: dir, path: memoryPath, files: options.files ?? memoryFiles() }
   }
   if (typeof dir !== 'string' && !(dir instanceof URL)) {

@@ -96,6 +96,7 @@ describe('openLog', () => {
     ['a number', 7, undefined],
     ['an unknown option', ':memory:', { readonly: true }],
     ['options that are no object', ':memory:', 7],
+    ['nothing to read with readOnly', ':memory:', { readOnly: true }],
   ]
   for (const [what, dir, options] of refused) {
     it(`${what} → TypeError`, async () => {
