@@ -77,7 +77,7 @@ function placeOf(
   options: ResolvedOpenOptions,
 ): Pick<Opening, 'name' | 'path' | 'files'> {
   if (dir === ':memory:') {
-    if (options.readOnly && options.files === undefined) {
+    if (options.readOnly && options.files === null) {
       throw new TypeError("expected a directory with `readOnly`: ':memory:' is a new, empty log")
     }
     return { name: dir, path: memoryPath, files: options.files ?? memoryFiles() }
