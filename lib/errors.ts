@@ -165,6 +165,8 @@ export class OffsetMismatchError extends LogError {
 export class UnknownTopicOrPartitionError extends LogError {
   readonly topic: string
   readonly partition: number | undefined
+  /** What was appended before the topic was deleted is gone with it. */
+  readonly outcome: AppendOutcome = 'not-written'
 
   constructor(topic: string, partition?: number) {
     super(
