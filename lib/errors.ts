@@ -213,6 +213,7 @@ export class TopicMismatchError extends LogError {
 /** The name cannot be a topic's. */
 export class InvalidTopicError extends LogError {
   readonly topic: string
+  readonly outcome: AppendOutcome = 'not-written'
 
   constructor(topic: string, reason: string) {
     super('INVALID_TOPIC', `${JSON.stringify(topic)} is not a topic name: ${reason}`)
