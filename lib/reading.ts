@@ -22,6 +22,13 @@ export interface ReadOptions<F> {
   readonly signal?: AbortSignal | undefined
   /** Bytes read at once, and kept alive by any one record. @default 1048576 (1 MiB) */
   readonly maxBytes?: number | undefined
+  /**
+   * Reads into the same memory again and again, for those who are done with a batch or record when they
+   * ask for the next: batches, records and their Buffers must not be looked at after that, unless they
+   * were detached. Without it they stay valid for ever, and each chunk is fresh memory, which the
+   * garbage collector has to find and the operating system to clear. @default false
+   */
+  readonly reuseBuffers?: boolean | undefined
   /** @default true */
   readonly checkCrcs?: boolean | undefined
   /** What to do when the position is no longer, or not yet, in the log. @default 'error' */

@@ -243,6 +243,7 @@ export class OffsetStore implements CommitListener {
         live: false,
         signal: undefined,
         maxBytes: defaultReadBytes,
+        reuseBuffers: false,
         checkCrcs: true,
         onOutOfRange: 'earliest',
         onCorruption: 'skip',

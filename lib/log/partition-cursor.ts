@@ -3,6 +3,7 @@ import { ok } from 'node:assert/strict'
 
 import { CorruptRecordError, OffsetOutOfRangeError } from '../errors.ts'
 import type { RecordContext } from '../record/batch-reader.ts'
+import { ReadBuffers } from '../storage/read-buffers.ts'
 import type { ReadHint } from '../storage/readable.ts'
 import type { From, Offset } from '../types.ts'
 import type { ResolvedReadOptions } from './read-options.ts'
@@ -35,6 +36,10 @@ export class PartitionCursor {
   /** Where the next fetch begins. */
   #position: Offset = 0
   #hint: ReadHint | undefined
+  /** Null when every chunk is to be fresh memory. */
+  readonly #buffers: ReadBuffers | null
+  /** Buffers of chunks that were given out and may still be looked into, oldest first. */
+  #given: Buffer[] = []
   /** A start outside the log, found at the call and reported by the first fetch. */
   #problem: OffsetOutOfRangeError | null = null
   /** Nothing was read yet of a read from the very beginning, whatever the beginning has become. */
@@ -45,6 +50,7 @@ export class PartitionCursor {
     this.#state = state
     this.#context = context
     this.#options = options
+    this.#buffers = options.reuseBuffers ? new ReadBuffers() : null
     this.#end = this.#access.highWatermark
     this.#setStart(from)
   }
@@ -87,6 +93,7 @@ export class PartitionCursor {
    */
   async fetch(): Promise<ReadyChunk | null> {
     if (!this.#state.isUsable) throw this.#state.refusal()
+    this.#takeBack()
     try {
       return await this.#read()
     } catch (error) {
@@ -153,7 +160,9 @@ export class PartitionCursor {
       maxBytes,
       checkCrcs,
       hint: this.#hint,
+      buffers: this.#buffers ?? undefined,
     })
+    if (this.#buffers !== null) this.#given.push(chunk.buffer)
     const ready = await openChunk(chunk, this.#context, from)
     // Otherwise a reader would ask for the same offset for ever.
     ok(ready.nextOffset > from, `reading ${this.#context.topic} at ${from} led nowhere`)
@@ -161,6 +170,11 @@ export class PartitionCursor {
     this.#position = ready.nextOffset
     this.#isAtEarliest = false
     return ready.batches.length === 0 ? null : ready
+  }
+
+  /** The chunk given last may be in use while this one is fetched ahead; those before it are done with. */
+  #takeBack(): void {
+    while (this.#given.length > 1) this.#buffers?.give(this.#given.shift() as Buffer)
   }
 
   #goOnAfter(error: unknown): void {

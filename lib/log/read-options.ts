@@ -21,6 +21,7 @@ export interface ResolvedReadOptions {
   readonly live: boolean
   readonly signal: AbortSignal | undefined
   readonly maxBytes: number
+  readonly reuseBuffers: boolean
   readonly checkCrcs: boolean
   readonly onOutOfRange: 'error' | 'earliest' | 'latest'
   readonly onCorruption: 'error' | 'skip'
@@ -32,6 +33,7 @@ const readChecks: { readonly [O in keyof Required<ReadOptions<unknown>>]: Check 
   live: checkBoolean,
   signal: checkSignal,
   maxBytes: integer({ from: 1 }),
+  reuseBuffers: checkBoolean,
   checkCrcs: checkBoolean,
   onOutOfRange: oneOf('error', 'earliest', 'latest'),
   onCorruption: oneOf('error', 'skip'),
@@ -47,6 +49,7 @@ export function resolveReadOptions(
     live: options?.live ?? false,
     signal: options?.signal,
     maxBytes: options?.maxBytes ?? defaultReadBytes,
+    reuseBuffers: options?.reuseBuffers ?? false,
     checkCrcs: options?.checkCrcs ?? true,
     onOutOfRange: options?.onOutOfRange ?? 'error',
     onCorruption: options?.onCorruption ?? 'error',

@@ -1,5 +1,6 @@
 /** What a reader needs of a partition, whether this process writes it or another one does. */
 import type { Damage, PartitionIdentity } from './environment.ts'
+import type { ReadBuffers } from './read-buffers.ts'
 
 /** A request for the batches from an offset on. */
 export interface ChunkRequest {
@@ -12,6 +13,8 @@ export interface ChunkRequest {
   readonly checkCrcs: boolean
   /** Where the chunk before this one ended, to save the index lookup. */
   readonly hint?: ReadHint | undefined
+  /** Where the memory for chunks comes from. @default fresh memory for each */
+  readonly buffers?: ReadBuffers | undefined
 }
 
 /** A position known to hold the batch with `offset`; checked before it is believed. */
@@ -31,7 +34,7 @@ export interface ReadAhead {
   readonly bytes: Promise<Buffer | null>
 }
 
-/** Whole batches in one buffer, which belongs to the caller. */
+/** Whole batches in one buffer, which belongs to the caller, or is to be given back where it came from. */
 export interface LogChunk {
   readonly buffer: Buffer
   /** Positions in `buffer` of the batches in offset order, none of them wholly below `from`. */

@@ -3,6 +3,7 @@ import { CorruptRecordError, StorageError } from '../errors.ts'
 import type { OpenFile } from '../files/files.ts'
 import type { StorageEnvironment } from './environment.ts'
 import type { PinnedFile } from './file-handles.ts'
+import type { ReadBuffers } from './read-buffers.ts'
 import type { ReadAhead } from './readable.ts'
 import type { ReadableSegment } from './readable-segment.ts'
 import { segmentPath } from './segment.ts'
@@ -10,6 +11,13 @@ import { maxSyncBytes } from './sync-io.ts'
 
 /** A read of more than this is first compared with what the file has. */
 const checkedReadBytes = 8 << 20
+
+/** What to read of a segment, and into what: fresh memory where `buffers` is not given. */
+export interface ReadPlace {
+  readonly position: number
+  readonly sizeBytes: number
+  readonly buffers?: ReadBuffers | undefined
+}
 
 /** Reads the segments of one partition. Calls may overlap; no file handle is held between them. */
 export class SegmentFileReader {
@@ -22,22 +30,25 @@ export class SegmentFileReader {
   }
 
   /** Reads up to `sizeBytes`, fewer at the segment's end. */
-  readAt(segment: ReadableSegment, position: number, sizeBytes: number): Buffer | Promise<Buffer> {
-    const wanted = Math.max(0, Math.min(sizeBytes, segment.endPosition - position))
-    return this.#environment.syncReads.isAllowed(wanted)
-      ? this.#readSync(this.pathOf(segment), position, wanted)
-      : this.#readLarge(this.pathOf(segment), position, wanted)
+  readAt(segment: ReadableSegment, at: ReadPlace): Buffer | Promise<Buffer> {
+    const { position } = at
+    const sizeBytes = Math.max(0, Math.min(at.sizeBytes, segment.endPosition - position))
+    return this.#environment.syncReads.isAllowed(sizeBytes)
+      ? this.#readSync(this.pathOf(segment), position, sizeBytes)
+      : this.#readLarge(this.pathOf(segment), { ...at, sizeBytes })
   }
 
   /**
    * Begins to read in the pool what will be wanted next; undefined when so little is left that it is
    * as well read when it is wanted.
    */
-  readAhead(segment: ReadableSegment, position: number, sizeBytes: number): ReadAhead | undefined {
-    const wanted = Math.min(sizeBytes, segment.endPosition - position)
-    if (segment.endPosition === Number.POSITIVE_INFINITY || wanted <= maxSyncBytes) return undefined
-    const bytes = this.#readLarge(this.pathOf(segment), position, wanted).catch(() => null)
-    return { position, sizeBytes: wanted, bytes }
+  readAhead(segment: ReadableSegment, at: ReadPlace): ReadAhead | undefined {
+    const { position } = at
+    const sizeBytes = Math.min(at.sizeBytes, segment.endPosition - position)
+    if (segment.endPosition === Number.POSITIVE_INFINITY || sizeBytes <= maxSyncBytes)
+      return undefined
+    const bytes = this.#readLarge(this.pathOf(segment), { ...at, sizeBytes }).catch(() => null)
+    return { position, sizeBytes, bytes }
   }
 
   /** Nothing is awaited: a small read from the page cache is over before a promise would be made. */
@@ -58,12 +69,14 @@ export class SegmentFileReader {
     }
   }
 
-  async #readLarge(path: string, position: number, sizeBytes: number): Promise<Buffer> {
+  async #readLarge(path: string, at: ReadPlace): Promise<Buffer> {
+    const { position, sizeBytes, buffers } = at
     return await this.withFile(path, async file => {
       // A damaged length may ask for gigabytes that no file has.
       const isPlausible = sizeBytes <= checkedReadBytes
       const wanted = isPlausible ? sizeBytes : Math.min(sizeBytes, file.sizeBytes() - position)
-      const buffer = Buffer.allocUnsafeSlow(Math.max(wanted, 0))
+      const buffer =
+        buffers?.take(Math.max(wanted, 0)) ?? Buffer.allocUnsafeSlow(Math.max(wanted, 0))
       return this.#counted(buffer, await file.read(buffer, position))
     })
   }

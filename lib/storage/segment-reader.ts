@@ -33,7 +33,7 @@ import {
   segmentFor,
   segmentIndexFor,
 } from './readable-segment.ts'
-import { SegmentFileReader } from './segment-file-reader.ts'
+import { type ReadPlace, SegmentFileReader } from './segment-file-reader.ts'
 import { TimestampLookup } from './timestamp-lookup.ts'
 
 /** Two steps of the index: a lookup finds its batch with one read, and no read gains by being smaller. */
@@ -117,7 +117,7 @@ export class SegmentReader {
     if (segment === undefined) return { offset, baseOffset: offset, position: 0 }
     let { position } = await this.#checkedLookup(segment, offset)
     for (;;) {
-      const buffer = await this.#files.readAt(segment, position, lookupBytes)
+      const buffer = await this.#files.readAt(segment, { position, sizeBytes: lookupBytes })
       if (buffer.length < batchHeaderBytes || position >= segment.endPosition) break
       const nextOffset = nextOffsetAt(buffer, 0)
       if (nextOffset > offset) {
@@ -163,7 +163,7 @@ export class SegmentReader {
         at = startOf(next)
         continue
       }
-      const wanted = { position: at.position, sizeBytes: wantedBytes }
+      const wanted = { position: at.position, sizeBytes: wantedBytes, buffers: request.buffers }
       const buffer = await this.#read(segment, wanted, request.hint?.ahead)
       const ahead = this.#readAhead(segment, { ...wanted, buffer }, { ...request, upTo })
       const isShort = buffer.length < Math.min(wantedBytes, segment.endPosition - at.position)
@@ -219,7 +219,7 @@ export class SegmentReader {
   /** What was read ahead, if it is what is wanted now. */
   async #read(
     segment: ReadableSegment,
-    wanted: { readonly position: number; readonly sizeBytes: number },
+    wanted: ReadPlace,
     ahead: ReadAhead | undefined,
   ): Promise<Buffer> {
     const { position } = wanted
@@ -228,7 +228,7 @@ export class SegmentReader {
       const bytes = await ahead.bytes
       if (bytes?.length === sizeBytes) return bytes
     }
-    return await this.#files.readAt(segment, position, wanted.sizeBytes)
+    return await this.#files.readAt(segment, wanted)
   }
 
   /**
@@ -237,13 +237,13 @@ export class SegmentReader {
    */
   #readAhead(
     segment: ReadableSegment,
-    read: { readonly position: number; readonly sizeBytes: number; readonly buffer: Buffer },
+    read: ReadPlace & { readonly buffer: Buffer },
     request: ChunkRequest & { readonly upTo: number },
   ): ReadAhead | undefined {
     if (request.hint === undefined) return undefined
     const end = expectedEnd(read.buffer, request)
     if (end === null) return undefined
-    return this.#files.readAhead(segment, read.position + end, read.sizeBytes)
+    return this.#files.readAhead(segment, { ...read, position: read.position + end })
   }
 
   #checkRange(offset: number, { logStartOffset, highWatermark }: ReadableRange): void {
@@ -336,7 +336,10 @@ export class SegmentReader {
 
   async #isBatchAt(segment: ReadableSegment, start: Start): Promise<boolean> {
     if (start.position + batchHeaderBytes > segment.endPosition) return false
-    const header = await this.#files.readAt(segment, start.position, batchHeaderBytes)
+    const header = await this.#files.readAt(segment, {
+      position: start.position,
+      sizeBytes: batchHeaderBytes,
+    })
     if (header.length < batchHeaderBytes) return false
     const check = checkBatch(header, 0, { end: header.length, checkCrc: false })
     return (check === 'ok' || check === 'incomplete') && isExpected(header, 0, start.expected)

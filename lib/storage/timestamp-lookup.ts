@@ -88,7 +88,10 @@ export class TimestampLookup {
       if (entry === null) continue
       const { offset, baseOffset, position } = await this.#source.boundaryAt(entry.offset)
       if (baseOffset !== segment.baseOffset || offset > entry.offset) return false
-      const header = await this.#source.files.readAt(segment, position, batchHeaderBytes)
+      const header = await this.#source.files.readAt(segment, {
+        position,
+        sizeBytes: batchHeaderBytes,
+      })
       if (header.length < batchHeaderBytes) return false
       const isSame =
         nextOffsetAt(header, 0) === entry.offset + 1 &&

@@ -47,6 +47,7 @@ describe("wrong options of a partition's readers", () => {
     { signal: {} },
     { onCorruption: 1 },
     { checkCrcs: 'yes' },
+    { reuseBuffers: 1 },
   ]) {
     it(`${JSON.stringify(options)} → TypeError`, () => {
       assert.throws(() => partition().batches(options as never), TypeError)
