@@ -193,7 +193,7 @@ export class MemberConsumer<K = Buffer, V = Buffer> implements Consumer<K, V> {
     this.#assertOpen()
     // Everywhere else the beginning is the default; here a value that is missing would rewind a group.
     if (to === undefined) throw new TypeError('expected `to`: where to go on')
-    const from = checkFrom(to)
+    const from = checkFrom(to, 'to')
     const held = this.#select(partitions)
     if (typeof from === 'number' && held.length !== 1) {
       throw new TypeError(

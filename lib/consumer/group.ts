@@ -65,7 +65,7 @@ export class GroupHandle implements Group {
   async resetOffsets(options: ResetOffsetsOptions): Promise<readonly OffsetReset[]> {
     checkOptions('group.resetOffsets', options, { checks: resetChecks })
     if (options.to === undefined) throw new TypeError('expected `to`: where the group is to go on')
-    const to = checkFrom(options.to)
+    const to = checkFrom(options.to, 'to')
     const { offsets } = this.#parts
     await this.#prepare('reset offsets')
     const partitions = this.#partitionsOf(options.topics)

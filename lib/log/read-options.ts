@@ -57,30 +57,30 @@ export function resolveReadOptions(
 }
 
 /**
- * The start of a read of one partition, `'earliest'` when there is none.
+ * The start of a read of one partition, `'earliest'` when there is none; messages call it `name`.
  *
  * @throws {TypeError} when it is none of the forms
  * @throws {RangeError} when a number in it is negative, a fraction or NaN
  */
-export function checkFrom(from: unknown): From {
+export function checkFrom(from: unknown, name: string = 'from'): From {
   if (from === undefined) return 'earliest'
   if (from === 'earliest' || from === 'latest') return from
   if (typeof from === 'number') {
-    checkOffset('from', from)
+    checkOffset(name, from)
     return from
   }
   if (isObject(from)) {
-    const [name, ...others] = Object.keys(from)
-    if (name === 'timestamp' && others.length === 0) {
-      return { timestamp: checkedTimestamp('from.timestamp', from['timestamp']) }
+    const [form, ...others] = Object.keys(from)
+    if (form === 'timestamp' && others.length === 0) {
+      return { timestamp: checkedTimestamp(`${name}.timestamp`, from['timestamp']) }
     }
-    if (name === 'last' && others.length === 0) {
-      checkOffset('from.last', from['last'])
+    if (form === 'last' && others.length === 0) {
+      checkOffset(`${name}.last`, from['last'])
       return { last: from['last'] as number }
     }
   }
   throw new TypeError(
-    `expected \`from\` to be an offset, 'earliest', 'latest', { timestamp } or { last }, got ${shown(from)}`,
+    `expected \`${name}\` to be an offset, 'earliest', 'latest', { timestamp } or { last }, got ${shown(from)}`,
   )
 }
 

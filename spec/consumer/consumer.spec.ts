@@ -450,6 +450,14 @@ describe('moving about', () => {
     await log.close()
   })
 
+  it('seek to what is no place -> the message calls it `to`', async () => {
+    const { log, topic } = await openConsuming()
+    const consumer = await log.consumer({ topics: topic })
+    await assert.rejects(consumer.seek(-1), { name: 'RangeError', message: /expected `to`/ })
+    await assert.rejects(consumer.seek({ last: -1 }), { name: 'RangeError', message: /`to.last`/ })
+    await log.close()
+  })
+
   it('seek to undefined -> TypeError, and goes on where it was', async () => {
     const { log, topic } = await openConsuming()
     await appendNumbers(topic, 2)

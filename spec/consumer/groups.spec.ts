@@ -300,6 +300,7 @@ describe('a group from outside', () => {
     const billing = log.group('billing')
     const topics = ['orders']
     const of = { topic: 'orders', partition: 0 }
+    await assert.rejects(billing.resetOffsets({ to: 'end' as never }), { message: /expected `to`/ })
     const planned = await billing.resetOffsets({ to: 'latest', topics, dryRun: true })
     assert.deepEqual(planned, [{ ...of, from: null, to: 5 }])
     assert.deepEqual(await log.groups(), [])
