@@ -8,7 +8,7 @@ const sizeBytes = 64 << 10
 
 describe('a bit flipped in a long segment', () => {
   it('in any byte of it → only its batch is missing, and reported', async () => {
-    const flips = await flipSegment('clean', { sizeBytes, bits: [0], step: 1 })
+    const flips = await flipSegment('clean', { sizeBytes, valueBytes: 600, bits: [0], step: 1 })
     assert.ok(flips >= sizeBytes, `${flips} flips`)
   })
 })

@@ -34,7 +34,11 @@ interface FlippedLog {
 /** How the log was left. `unflushed`: nothing says that any of it was synced. */
 export type Left = 'clean' | 'flushed' | 'unflushed'
 
-async function makeLog(left: Left, sizeBytes: number): Promise<FlippedLog> {
+async function makeLog(
+  left: Left,
+  of: { readonly sizeBytes: number; readonly valueBytes?: number | undefined },
+): Promise<FlippedLog> {
+  const { sizeBytes, valueBytes = 90 } = of
   const files = memoryFiles()
   const log = await openImage(files)
   const isUnflushed = left === 'unflushed'
@@ -53,7 +57,7 @@ async function makeLog(left: Left, sizeBytes: number): Promise<FlippedLog> {
   while (endPosition < sizeBytes) {
     const recordCount = 1 + (batches.length % 3)
     const own = Array.from({ length: recordCount }, (_, index) =>
-      `${values.length + index}|`.padEnd(90, 'v'),
+      `${values.length + index}|`.padEnd(valueBytes, 'v'),
     )
     const acks = isUnflushed ? 'written' : 'durable'
     const records = own.map(value => ({ key: value.slice(0, 4), value, headers: { h: 'header' } }))
@@ -79,9 +83,15 @@ async function makeLog(left: Left, sizeBytes: number): Promise<FlippedLog> {
  */
 export async function flipSegment(
   left: Left,
-  of: { readonly sizeBytes: number; readonly bits: readonly number[]; readonly step: number },
+  of: {
+    readonly sizeBytes: number
+    /** @default 90 */
+    readonly valueBytes?: number
+    readonly bits: readonly number[]
+    readonly step: number
+  },
 ): Promise<number> {
-  const flipped = await makeLog(left, of.sizeBytes)
+  const flipped = await makeLog(left, of)
   const whole = flipped.image.get(segmentPath)
   assert.ok(whole !== undefined)
   let flips = 0
