@@ -132,21 +132,21 @@ export class SegmentOutput {
 
   /** Everything is flushed, or never will be: no file need stay open. */
   unpin(): void {
-    this.#unpinActive()
-    for (const { pin } of this.#rolled) pin?.release()
-    this.#rolled = this.#rolled.map(({ segment }) => ({ segment, pin: null }))
-  }
-
-  #unpinActive(): void {
-    this.#activePin?.release()
+    const pins = [this.#activePin, ...this.#rolled.map(({ pin }) => pin)]
     this.#activePin = null
+    this.#rolled = this.#rolled.map(({ segment }) => ({ segment, pin: null }))
+    // A handle that is given back may wake this very partition, which pins and writes at once: what it
+    // pins then covers bytes that are not flushed.
+    for (const pin of pins) pin?.release()
   }
 
   /** Starts a new, empty active segment behind an idle one. */
   rollIdle(nextOffset: number): void {
     if (this.#segments.active !== null) this.#seal()
     this.create(nextOffset)
-    this.#unpinActive()
+    const pin = this.#activePin
+    this.#activePin = null
+    pin?.release()
   }
 
   /** Creates the active segment's file and pins it; its name is not durable before the next sync. */

@@ -136,6 +136,41 @@ describe('SegmentSet.sync', () => {
   })
 })
 
+describe('SegmentOutput, when a handle that it gives back wakes who writes to it', () => {
+  it('giving up rolled segments -> what is written and rolled meanwhile is synced by the next flush', async () => {
+    const { set, files, environment, append } = await segmentSet({ maxOpenFiles: 3 })
+    append(0)
+    append(1)
+    await set.output.sync()
+    const others = ['a', 'b'].map(name => environment.handles.pin(`${dir}/${name}`, 'create'))
+    const next = { baseOffset: 2, nextOffset: 3, sizeBytes: batchBytes }
+    assert.equal(set.output.fileFor(next, segmentBytes), null)
+    environment.handles.onceFree(() => {
+      for (const other of others) other.release()
+      for (const offset of [2, 3, 4]) append(offset)
+    })
+    set.output.unpin()
+    files.trace.length = 0
+    await set.output.sync()
+    assert.deepEqual(
+      files.trace.filter(call => call.startsWith('sync ') && call.endsWith('.log')),
+      [`sync ${log2}`, `sync ${dir}/00000000000000000004.log`],
+    )
+  })
+
+  it('rolling an idle segment -> what is written meanwhile is synced by the next flush', async () => {
+    const { set, files, environment, append } = await segmentSet({ maxOpenFiles: 1 })
+    append(0)
+    await set.output.sync()
+    set.output.unpin()
+    environment.handles.onceFree(() => append(2))
+    set.output.rollIdle(2)
+    files.trace.length = 0
+    await set.output.sync()
+    assert.ok(files.trace.includes(`sync ${log2}`), files.trace.join('\n'))
+  })
+})
+
 describe('SegmentSet, finishing a sealed segment', () => {
   it('after the flush -> both indexes are synced before the manifest names it, then it is told', async () => {
     const { set, files, append, told } = await segmentSet()
