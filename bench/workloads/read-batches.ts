@@ -6,10 +6,37 @@
  * some 0.5 ms, 55 ns a record, and the record object some 40: ≥ 10 million records a second. A store
  * that returns row by row pays some 500 ns to 1 µs for each.
  */
+import type { From, ReadOptions } from '../../lib/types.ts'
 import { iterate, prepareReads, readLoad } from '../harness/read-sides.ts'
 import { absolute, metrics, timesBestPeer } from '../harness/targets.ts'
-import type { Workload } from '../harness/workload.ts'
+import type { Side, Workload } from '../harness/workload.ts'
 import { peerScanSides } from '../peers/peer-sides.ts'
+
+function varveSide(options: ReadOptions<From>): Side {
+  return {
+    kind: 'varve',
+    run: context =>
+      iterate(context, async partition => {
+        let checksum = 0
+        let bytes = 0
+        for await (const batch of partition.batches(options)) {
+          for (const record of batch) checksum += record.offset + record.valueSizeBytes
+          bytes += batch.sizeBytes
+        }
+        return { checksum, bytes }
+      }),
+  }
+}
+
+const shared = {
+  recordBytes: readLoad.recordBytes,
+  recordsPerCall: readLoad.recordsPerCall,
+  prepare: prepareReads,
+  targets: [
+    absolute('≥ 10 M records/s', { metric: metrics.recordsPerSecond, atLeast: 10_000_000 }),
+    timesBestPeer(10, metrics.recordsPerSecond),
+  ],
+}
 
 /** Sequential reads of batches. */
 export const readBatches: Workload = {
@@ -19,30 +46,20 @@ export const readBatches: Workload = {
   chart: { label: 'records/s', metric: metrics.recordsPerSecond, kind: 'bar' },
   variants: [
     {
+      ...shared,
       name: 'offset and value length',
-      recordBytes: readLoad.recordBytes,
-      recordsPerCall: readLoad.recordsPerCall,
-      prepare: prepareReads,
       sides: {
-        varve: {
-          kind: 'varve',
-          run: context =>
-            iterate(context, async partition => {
-              let checksum = 0
-              let bytes = 0
-              for await (const batch of partition.batches()) {
-                for (const record of batch) checksum += record.offset + record.valueSizeBytes
-                bytes += batch.sizeBytes
-              }
-              return { checksum, bytes }
-            }),
-        },
+        varve: varveSide({}),
         ...peerScanSides({ ...readLoad, calls: 200, smokeCalls: 3 }),
       },
-      targets: [
-        absolute('≥ 10 M records/s', { metric: metrics.recordsPerSecond, atLeast: 10_000_000 }),
-        timesBestPeer(10, metrics.recordsPerSecond),
-      ],
+    },
+    {
+      ...shared,
+      name: 'the same with reuseBuffers',
+      sides: {
+        varve: varveSide({ reuseBuffers: true }),
+        ...peerScanSides({ ...readLoad, calls: 200, smokeCalls: 3 }),
+      },
     },
   ],
 }
