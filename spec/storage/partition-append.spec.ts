@@ -2,13 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 
-import {
-  OffsetMismatchError,
-  OutOfOrderSequenceError,
-  QueueFullError,
-  RecordBatchTooLargeError,
-  RecordTooLargeError,
-} from '../../lib/errors.ts'
+import { QueueFullError, RecordBatchTooLargeError, RecordTooLargeError } from '../../lib/errors.ts'
 import {
   durable,
   openPartition,
@@ -188,6 +182,21 @@ describe('what a flush covers', () => {
     assert.equal(partition.recoveryPoint, 3)
   })
 
+  it('single appends of one turn are answered by its flush, not by that of those behind them', async () => {
+    const { partition, files } = await openPartition()
+    files.hold('sync')
+    const append = (value: string): Promise<unknown> => partition.append(record(value), durable)
+    const covered = ['a', 'b', 'c'].map(append)
+    const flush = await files.whenHeld('sync')
+    const behind = ['d', 'e'].map(append)
+    await turn()
+    flush.proceed()
+    const states = await Promise.all([...covered, ...behind].map(stateOf))
+    assert.deepEqual(states, ['fulfilled', 'fulfilled', 'fulfilled', 'pending', 'pending'])
+    files.releaseAll()
+    await Promise.all(behind)
+  })
+
   it('a flush over a roll syncs the old segment, then the directory, then the new segment', async () => {
     const { partition, files } = await openPartition({ config: { segmentBytes: 1500 } })
     await partition.append(record(kilobyte), durable)
@@ -355,74 +364,5 @@ describe('back-pressure', () => {
     files.releaseAll()
     await first
     assert.equal(partition.logEndOffset, 2)
-  })
-})
-
-describe('conditional and idempotent appends', () => {
-  it("expectedOffset is compared with the log end offset at the call's turn", async () => {
-    const { partition } = await openPartition()
-    const appends = [
-      partition.append(record('a'), { ...durable, expectedOffset: 0 }),
-      partition.append(record('b'), { ...durable, expectedOffset: 1 }),
-      partition.append(record('c'), { ...durable, expectedOffset: 1 }),
-    ]
-    const settled = await Promise.allSettled(appends)
-    assert.deepEqual(
-      settled.map(result => result.status),
-      ['fulfilled', 'fulfilled', 'rejected'],
-    )
-    assert.ok((settled[2] as PromiseRejectedResult).reason instanceof OffsetMismatchError)
-    assert.deepEqual(await readValues(partition), ['0:a', '1:b'])
-  })
-
-  const from = (
-    baseSequence: number,
-  ): { producerId: number; producerEpoch: number; baseSequence: number } => ({
-    producerId: 7,
-    producerEpoch: 0,
-    baseSequence,
-  })
-
-  it("a repeated batch gets the first one's offsets and is not appended again", async () => {
-    const { partition } = await openPartition()
-    const first = await partition.append([record('a'), record('b')], {
-      ...durable,
-      producer: from(0),
-    })
-    const again = await partition.append([record('a'), record('b')], {
-      ...durable,
-      producer: from(0),
-    })
-    assert.deepEqual(again, first)
-    assert.equal(partition.logEndOffset, 2)
-  })
-
-  it('a duplicate is not answered before its original is durable', async () => {
-    const { partition, files } = await openPartition()
-    files.hold('sync')
-    const first = partition.append([record('a')], { ...durable, producer: from(0) })
-    const flush = await files.whenHeld('sync')
-    const again = partition.append([record('a')], { ...durable, producer: from(0) })
-    assert.equal(await stateOf(again), 'pending')
-    flush.proceed()
-    assert.deepEqual(await again, await first)
-  })
-
-  it('a gap in the sequence is refused', async () => {
-    const { partition } = await openPartition()
-    await partition.append([record('a')], { ...durable, producer: from(0) })
-    await assert.rejects(
-      partition.append([record('c')], { ...durable, producer: from(2) }),
-      OutOfOrderSequenceError,
-    )
-  })
-
-  it('producers are known again after reopening', async () => {
-    const { partition, files } = await openPartition()
-    const first = await partition.append([record('a')], { ...durable, producer: from(0) })
-    await partition.close()
-    const again = await openPartition({ files })
-    const repeated = await again.partition.append([record('a')], { ...durable, producer: from(0) })
-    assert.equal(repeated.baseOffset, first.baseOffset)
   })
 })

@@ -142,6 +142,20 @@ describe('a full disk', () => {
     assert.equal(partition.recoveryPoint, 4)
   })
 
+  it('takes single appends back alone, those of the batch before them stay', async () => {
+    const { partition, files } = await openPartition()
+    files.hold('sync')
+    const append = (value: string): Promise<unknown> => partition.append(record(value), durable)
+    const written = ['a', 'b', 'c'].map(append)
+    await files.whenHeld('sync')
+    const behind = ['d', 'e'].map(append)
+    files.releaseAll()
+    files.nextWrite('ENOSPC')
+    for (const reason of await reasons(behind)) assert.ok(reason instanceof DiskFullError)
+    assert.deepEqual(await reasons(written), ['fulfilled', 'fulfilled', 'fulfilled'])
+    assert.deepEqual(await readValues(partition), ['0:a', '1:b', '2:c'])
+  })
+
   it('refuses appends as long as there is no room', async () => {
     const { partition, files } = await openPartition()
     await partition.append(record('kept'), durable)

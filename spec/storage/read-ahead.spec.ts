@@ -126,6 +126,36 @@ describe('what was read ahead', () => {
     assert.deepEqual(test.damage, [])
   })
 
+  it('has a flipped bit → it is read anew, and no record is missing', async () => {
+    const test = await filled()
+    const chunk = await secondChunk(test)
+    const ahead = aheadOf(chunk)
+    const bytes = await ahead.bytes
+    assert.ok(bytes !== null)
+    const flipped = Buffer.from(bytes)
+    flipped.writeUInt8(flipped.readUInt8(10_000) ^ 1, 10_000)
+    const hint = {
+      ...(chunk.hint as ReadHint),
+      ahead: { ...ahead, bytes: Promise.resolve(flipped) },
+    }
+    assert.deepEqual(await readOn(test, { ...chunk, hint }), restFrom(6))
+    assert.deepEqual(test.damage, [])
+  })
+
+  it('is damaged on the disk as well → what lies before is read, then the damage is named', async () => {
+    const test = await filled()
+    const { path, filePosition, positions } = await test.partition.readChunk({
+      ...request,
+      from: 13,
+    })
+    const file = test.files.open(path, 'write')
+    file.writeSync(Buffer.of(14), filePosition + (positions[0] as number) + 10_000)
+    file.close()
+    const chunk = await secondChunk(test)
+    assert.equal(chunk.nextOffset, 12)
+    await assert.rejects(readOn(test, chunk), { code: 'CORRUPT_RECORD', from: 13, to: 14 })
+  })
+
   it('is of another size than what is asked for → it is read anew', async () => {
     const test = await filled()
     const chunk = await secondChunk(test)
