@@ -29,6 +29,8 @@ export interface LifecycleHost {
   readonly reader: SegmentReader
   /** Writes a producer snapshot when there are producers. */
   saveProducers(): Promise<void>
+  /** Writes the producer snapshot of a log that will end at `offset` when there are producers. */
+  saveProducersBelow(offset: number): Promise<void>
   /** Resolves when no producer snapshot is being written. */
   whenProducersSaved(): Promise<void>
   /** Ends a compaction that is under way; resolves when it touches nothing any more. */
@@ -125,8 +127,9 @@ export class PartitionLifecycle {
       await this.#host.stopCompaction()
       await pipeline.stop()
       // Recovery takes the producers below the recovery point from a snapshot, and in this session that
-      // point may be ahead of the last one.
-      await this.#environment.room.insist(() => this.#host.saveProducers())
+      // point may be ahead of the last one. A truncation that failed has written its own.
+      if (this.#loweredTo === Number.POSITIVE_INFINITY)
+        await this.#environment.room.insist(() => this.#host.saveProducers())
       await this.#reopen({ raisesEpoch: true })
     })
   }
@@ -206,6 +209,8 @@ export class PartitionLifecycle {
       const unsettled = await pipeline.segments.settle()
       if (unsettled !== null) throw unsettled
       const cut = await this.#host.reader.boundaryAt(offset)
+      // Before a byte goes: what is known of the producers lies in the batches, and in snapshots above.
+      await this.#environment.room.insist(() => this.#host.saveProducersBelow(cut.offset))
       this.#loweredTo = cut.offset
       await lower(cut.offset)
       await pipeline.segments.cutTo(cut)

@@ -29,6 +29,7 @@ import type { PartitionOffsets } from './partition-offsets.ts'
 import { type PartitionParts, partsOf, type WritingEpoch } from './partition-parts.ts'
 import { PartitionRetention, type RetentionHost } from './partition-retention.ts'
 import { PartitionWriter } from './partition-writer.ts'
+import { producersBelow } from './producer-rebuild.ts'
 import { ProducerSnapshots } from './producer-snapshots.ts'
 import type { ProducerState } from './producer-state.ts'
 import type { ChunkRequest, LogChunk, ReadablePartition } from './readable.ts'
@@ -389,8 +390,10 @@ export class PartitionLog
   /**
    * Cuts the log so that it ends at `offset`, or at the base offset of the batch that holds it.
    * `lower` makes the checkpoints say so, durably, before a byte is cut: `Checkpointer.lower`,
-   * `VisibleSlots.lower` and `CleanerCheckpoint.lower`, all three. For the port of the log that a
-   * cluster works through: a follower cuts what its leader does not have.
+   * `VisibleSlots.lower` and `CleanerCheckpoint.lower`, all three. What the batches that stay say of
+   * the producers is put into a snapshot before that, so that a crash at any point leaves a log that
+   * knows those which it has; where no snapshot lies below, that reads the whole log. For the port of
+   * the log that a cluster works through: a follower cuts what its leader does not have.
    */
   truncateTo(offset: number, lower: (offset: number) => Promise<void>): Promise<void> {
     return this.#ending.truncateTo(offset, lower)
@@ -422,6 +425,15 @@ export class PartitionLog
       offset: this.recoveryPoint,
       bytes: this.producers.snapshot(),
     }))
+  }
+
+  async saveProducersBelow(offset: number): Promise<void> {
+    if (this.producers.isUntouched) return
+    const { dir, logStartOffset } = this
+    const readChunk = (request: ChunkRequest): Promise<LogChunk> => this.readChunk(request)
+    const source = { files: this.#environment.files, dir, logStartOffset, readChunk }
+    const producers = await producersBelow(offset, source)
+    await this.#producerSnapshots.save(() => ({ offset, bytes: producers.snapshot() }))
   }
 
   #expireProducers(nowMs: number): void {

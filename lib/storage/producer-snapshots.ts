@@ -60,13 +60,7 @@ export class ProducerSnapshots {
    */
   removeBelow(offset: number): Promise<void> {
     const removed = this.#saving.then(async () => {
-      const offsets: number[] = []
-      for (const { name } of this.#files.list(this.#dir)) {
-        const file = parseSegmentFile(name)
-        if (file?.suffix === 'snapshot') offsets.push(file.baseOffset)
-      }
-      offsets.sort((a, b) => a - b).pop()
-      for (const old of offsets) {
+      for (const old of listSnapshots(this.#files, this.#dir).slice(0, -1)) {
         if (old < offset) await this.#files.remove(segmentPath(this.#dir, old, 'snapshot'))
       }
     })
@@ -78,6 +72,16 @@ export class ProducerSnapshots {
   async whenSaved(): Promise<void> {
     await this.#saving
   }
+}
+
+/** Offsets of the snapshots in the directory, ascending. */
+export function listSnapshots(files: Files, dir: string): number[] {
+  const offsets: number[] = []
+  for (const { name } of files.list(dir)) {
+    const file = parseSegmentFile(name)
+    if (file?.suffix === 'snapshot') offsets.push(file.baseOffset)
+  }
+  return offsets.sort((a, b) => a - b)
 }
 
 /** What a chain of work begins with; shared, since most partitions never have any. */
