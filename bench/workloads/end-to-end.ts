@@ -4,13 +4,9 @@
  * Expectation: readers see what is durable, so the bare write and fdatasync come first; waking the
  * reader and reading one batch from the file takes some 50 µs more: p50 ≤ the bare loop + 100 µs.
  */
-import { join } from 'node:path'
-
-import { diskUsage } from '../harness/disk-usage.ts'
-import { bareLoop } from '../harness/limits.ts'
-import { measure } from '../harness/measure.ts'
+import { type Alternated, alternate } from '../harness/alternate.ts'
+import { bareAppends } from '../harness/limits.ts'
 import { makeValues } from '../harness/payload.ts'
-import { LatencyRecorder } from '../harness/statistics.ts'
 import { medianOf, metrics } from '../harness/targets.ts'
 import { batchBytes, topicName, withLog } from '../harness/varve.ts'
 import type { Context, Metric, Outcome, Outcomes, Target, Workload } from '../harness/workload.ts'
@@ -19,33 +15,42 @@ const recordBytes = 100
 const values = makeValues(1000, recordBytes)
 const count = 4000
 const smokeCount = 20
+/** Before the clock runs, on both sides: the first ones wait for the compiler, not for the disk. */
+const warmUpCount = 8000
+const smokeWarmUpCount = 5
 
-async function endToEnd(context: Context): Promise<Outcome> {
-  const records = context.pick(count, smokeCount)
-  const latencies = new LatencyRecorder(records)
-  const { phase } = await withLog(context.dir, async log => {
+async function measureBoth(context: Context): Promise<Outcome> {
+  const recordSize = batchBytes(values.slice(0, 1))
+  const bare = bareAppends(context.dir, recordSize)
+  const measured = await withLog(context.dir, async log => {
     const partition = (await log.topic(topicName)).partition(0)
     const reader = partition.records({ live: true })
-    return await measure(async () => {
-      for (let index = 0; index < records; index++) {
-        // A live reader waits before the append starts, as it does in a service.
-        const seen = reader.next()
-        const start = performance.now()
-        const appended = partition.append({ value: values[index % values.length] ?? null })
-        await seen
-        latencies.add(performance.now() - start)
-        await appended
-      }
-      await reader.return?.()
-    })
+    let appended: Promise<unknown> = Promise.resolve()
+    let index = 0
+    const both = await alternate(
+      {
+        bare: () => bare.append(),
+        varve: () => {
+          // A live reader waits before the append starts, as it does in a service.
+          const seen = reader.next()
+          appended = partition.append({ value: values[index++ % values.length] ?? null })
+          return seen
+        },
+      },
+      {
+        calls: context.pick(count, smokeCount),
+        warmUpCalls: context.pick(warmUpCount, smokeWarmUpCount),
+      },
+    )
+    await appended
+    await reader.return?.()
+    return both
   })
-  return {
-    ...phase,
-    records,
-    bytes: records * recordBytes,
-    bytesOnDisk: diskUsage(join(context.dir, 'log')),
-    latency: latencies.summary(),
+  bare.close()
+  const outcomeOf = ({ calls: records, ...phase }: Alternated): Outcome => {
+    return { ...phase, records, bytes: records * recordSize }
   }
+  return { ...outcomeOf(measured.varve), beside: { 'bare loop': outcomeOf(measured.bare) } }
 }
 
 /** By how many µs the reader is behind `times` the bare loop; the allowance is the bound. */
@@ -81,15 +86,9 @@ export const endToEndLatency: Workload = {
       recordsPerCall: 1,
       durability: 'durable',
       sides: {
-        'bare loop': {
-          kind: 'limit',
-          run: context =>
-            bareLoop(context.dir, {
-              recordBytes: batchBytes(values.slice(0, 1)),
-              records: context.pick(count, smokeCount),
-            }),
-        },
-        varve: { kind: 'varve', run: endToEnd },
+        // By turns with varve, in its process.
+        'bare loop': { kind: 'limit' },
+        varve: { kind: 'varve', run: measureBoth },
       },
       targets,
     },
