@@ -27,7 +27,8 @@ export async function openChunk(
   from: Offset = 0,
 ): Promise<ReadyChunk> {
   const batches: BatchView<unknown, unknown>[] = []
-  const inFile: RecordContext = { ...context, path: chunk.path }
+  const { topic, partition, key, value } = context
+  const inFile: RecordContext = { topic, partition, key, value, path: chunk.path }
   let nextOffset = chunk.nextOffset
   for (const position of chunk.positions) {
     const batch = new BatchView<unknown, unknown>(inFile, { buffer: chunk.buffer, position })
@@ -45,7 +46,7 @@ export async function openChunk(
       break
     }
   }
-  return { partition: context.partition, from, batches, nextOffset }
+  return { partition, from, batches, nextOffset }
 }
 
 async function decompressed(

@@ -41,11 +41,11 @@ export interface BatchWriterHeader {
   readonly baseOffset: number
   readonly leaderEpoch: number
   /** @default -1, none */
-  readonly producerId?: number
+  readonly producerId?: number | undefined
   /** @default -1, none */
-  readonly producerEpoch?: number
+  readonly producerEpoch?: number | undefined
   /** @default -1, none */
-  readonly baseSequence?: number
+  readonly baseSequence?: number | undefined
   /** @default 'create' */
   readonly timestampType?: 'create' | 'append'
   /** Required with `timestampType: 'append'`: the timestamp that every record then has. */

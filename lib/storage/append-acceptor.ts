@@ -349,10 +349,13 @@ export class AppendAcceptor implements LineHost, TurnMember {
     const { accumulator } = this.#pipeline
     this.#acks.endBatch()
     accumulator.sealOpen({
+      baseOffset: accumulator.openBaseOffset,
       leaderEpoch: this.#pipeline.leaderEpoch,
       timestampType: this.config.timestampType,
       appendTimestamp: accumulator.openedMs,
-      ...producer,
+      producerId: producer?.producerId,
+      producerEpoch: producer?.producerEpoch,
+      baseSequence: producer?.baseSequence,
     })
     this.#isOpenUrgent = false
   }

@@ -37,7 +37,7 @@ export class BatchAccumulator {
   pendingBytes = 0
   /** True while a batch is open. */
   hasOpen = false
-  #openBaseOffset = 0
+  openBaseOffset = 0
   #openPosition = 0
   /** Engine time at which the open batch was begun. */
   openedMs = 0
@@ -82,7 +82,7 @@ export class BatchAccumulator {
     const chunk = this.#chunkFor(batchHeaderBytes + boundBytes)
     this.#writer ??= new BatchWriter()
     this.#openPosition = chunk.endPosition
-    this.#openBaseOffset = baseOffset
+    this.openBaseOffset = baseOffset
     this.openedMs = nowMs
     this.#writer.begin(chunk.buffer, chunk.endPosition)
     this.hasOpen = true
@@ -94,14 +94,14 @@ export class BatchAccumulator {
     this.hasOpen = false
   }
 
-  /** Completes the open batch. Returns it. */
-  sealOpen(header: Omit<BatchWriterHeader, 'baseOffset'>): PendingBatch {
+  /** Completes the open batch, which begins at `openBaseOffset`. Returns it. */
+  sealOpen(header: BatchWriterHeader): PendingBatch {
     assert(this.hasOpen)
     const writer = this.#writer as BatchWriter
-    const nextOffset = this.#openBaseOffset + writer.recordCount
-    const sizeBytes = writer.finish({ ...header, baseOffset: this.#openBaseOffset })
+    const { baseOffset } = header
+    const sizeBytes = writer.finish(header)
     this.hasOpen = false
-    return this.#push({ sizeBytes, baseOffset: this.#openBaseOffset, nextOffset })
+    return this.#push(sizeBytes, baseOffset, baseOffset + writer.recordCount)
   }
 
   /** Queues a complete batch that was encoded elsewhere, under its offset and epoch. */
@@ -113,11 +113,7 @@ export class BatchAccumulator {
     const chunk = this.#chunkFor(batch.length)
     chunk.buffer.set(batch, chunk.endPosition)
     stampBatch(chunk.buffer, chunk.endPosition, at)
-    return this.#push({
-      sizeBytes: batch.length,
-      baseOffset: at.baseOffset,
-      nextOffset: at.baseOffset + at.recordCount,
-    })
+    return this.#push(batch.length, at.baseOffset, at.baseOffset + at.recordCount)
   }
 
   /** The oldest batch that no write has taken. */
@@ -188,12 +184,12 @@ export class BatchAccumulator {
     return droppedBytes
   }
 
-  #push(batch: { sizeBytes: number; baseOffset: number; nextOffset: number }): PendingBatch {
+  #push(sizeBytes: number, baseOffset: number, nextOffset: number): PendingBatch {
     const chunk = this.#chunk as Chunk
-    const pending = { chunk, position: chunk.endPosition, ...batch }
-    chunk.endPosition += batch.sizeBytes
+    const pending = { chunk, position: chunk.endPosition, sizeBytes, baseOffset, nextOffset }
+    chunk.endPosition += sizeBytes
     this.#pending.push(pending)
-    this.pendingBytes += batch.sizeBytes
+    this.pendingBytes += sizeBytes
     return pending
   }
 

@@ -5,13 +5,14 @@
  */
 import type { Files, OpenFile } from '../files/files.ts'
 
-/** A pinned open file; `release` it exactly once. */
+/** A pinned open file; `release` it once, further calls do nothing. */
 export interface PinnedFile {
   readonly file: OpenFile
   release(): void
 }
 
 interface Entry {
+  readonly path: string
   readonly file: OpenFile
   readonly isWritable: boolean
   pins: number
@@ -26,9 +27,12 @@ export class FileHandles {
   readonly #maxOpen: number
   /** In order of last use, the oldest first; the path is the key. */
   readonly #entries = new Map<string, Entry>()
+  /** The last of them: who is at one file again and again does not move it within the map. */
+  #newest: Entry | null = null
   #forgottenCount = 0
   #pinnedCount = 0
   readonly #waiting: (() => void)[] = []
+  #isWaking = false
   #callPressure: () => void = () => {}
 
   constructor(files: Files, maxOpen: number) {
@@ -45,9 +49,12 @@ export class FileHandles {
     return this.#entries.size + this.#forgottenCount
   }
 
-  /** True when a file that is not open yet can be opened within the limit. */
+  /**
+   * True when a file that is not open yet can be opened within the limit. What has become free is kept
+   * for who waits for it: a partition that is never idle would take it again at once.
+   */
   get hasRoom(): boolean {
-    return this.#pinnedCount < this.#maxOpen
+    return this.#pinnedCount < this.#maxOpen && !this.#isWaking
   }
 
   /** Pins the file, opening it when it is not open. Errors of opening pass through. */
@@ -60,19 +67,23 @@ export class FileHandles {
     if (entry === undefined) {
       this.#makeRoom()
       entry = {
+        path,
         file: this.#files.open(path, mode),
         isWritable: mode !== 'read',
         pins: 0,
         isForgotten: false,
         whenClosed: [],
       }
-    } else {
+    } else if (entry !== this.#newest) {
       this.#entries.delete(path)
     }
-    this.#entries.set(path, entry)
+    if (entry !== this.#newest) {
+      this.#entries.set(path, entry)
+      this.#newest = entry
+    }
     if (entry.pins === 0) this.#pinnedCount++
     entry.pins++
-    return { file: entry.file, release: this.#releaser(path, entry) }
+    return new Pin(entry, this.#release)
   }
 
   /** True while somebody waits for a handle: who holds one and can do without gives it up. */
@@ -80,7 +91,7 @@ export class FileHandles {
     return this.#waiting.length > 0
   }
 
-  /** Calls back once when `hasRoom` has become true, in the order of the calls. */
+  /** Calls back once when `hasRoom` has become true, in the order of the calls, and never from within a release. */
   onceFree(callback: () => void): void {
     this.#waiting.push(callback)
     this.#callPressure()
@@ -90,7 +101,7 @@ export class FileHandles {
   forget(path: string): void {
     const entry = this.#entries.get(path)
     if (entry === undefined) return
-    this.#entries.delete(path)
+    this.#drop(entry)
     if (entry.pins === 0) {
       entry.file.close()
       return
@@ -126,24 +137,34 @@ export class FileHandles {
     for (const path of [...this.#entries.keys()]) if (path.startsWith(prefix)) this.forget(path)
   }
 
-  #releaser(path: string, entry: Entry): () => void {
-    let isReleased = false
-    return () => {
-      if (isReleased) return
-      isReleased = true
-      entry.pins--
-      if (entry.pins > 0) return
-      this.#pinnedCount--
-      if (entry.isForgotten) {
-        this.#forgottenCount--
-        entry.file.close()
-        for (const resolve of entry.whenClosed) resolve()
-      } else if (this.#entries.size > this.#maxOpen) {
-        this.#entries.delete(path)
-        entry.file.close()
-      }
-      this.#wake()
+  readonly #release = (entry: Entry): void => {
+    entry.pins--
+    if (entry.pins > 0) return
+    this.#pinnedCount--
+    if (entry.isForgotten) {
+      this.#forgottenCount--
+      entry.file.close()
+      for (const resolve of entry.whenClosed) resolve()
+    } else if (this.#entries.size > this.#maxOpen) {
+      this.#drop(entry)
+      entry.file.close()
     }
+    this.#wakeSoon()
+  }
+
+  #drop(entry: Entry): void {
+    this.#entries.delete(entry.path)
+    if (this.#newest === entry) this.#newest = null
+  }
+
+  /** Behind whatever releases: it may be in the middle of something that a callback would change. */
+  #wakeSoon(): void {
+    if (this.#isWaking || this.#waiting.length === 0) return
+    this.#isWaking = true
+    queueMicrotask(() => {
+      this.#isWaking = false
+      this.#wake()
+    })
   }
 
   #wake(): void {
@@ -157,11 +178,33 @@ export class FileHandles {
 
   #makeRoom(): void {
     if (this.#entries.size < this.#maxOpen) return
-    for (const [path, entry] of this.#entries) {
+    for (const entry of this.#entries.values()) {
       if (entry.pins > 0) continue
-      this.#entries.delete(path)
+      this.#drop(entry)
       entry.file.close()
       if (this.#entries.size < this.#maxOpen) return
     }
+  }
+}
+
+/** Holds one pin; made with every small read, and so without a closure. */
+class Pin implements PinnedFile {
+  readonly #entry: Entry
+  readonly #onRelease: (entry: Entry) => void
+  #isReleased = false
+
+  constructor(entry: Entry, onRelease: (entry: Entry) => void) {
+    this.#entry = entry
+    this.#onRelease = onRelease
+  }
+
+  get file(): OpenFile {
+    return this.#entry.file
+  }
+
+  release(): void {
+    if (this.#isReleased) return
+    this.#isReleased = true
+    this.#onRelease(this.#entry)
   }
 }

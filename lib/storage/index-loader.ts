@@ -22,8 +22,8 @@ export class IndexLoader {
     this.#files = files
   }
 
-  /** The indexes of the segment as they are known; a lookup checks what they say. */
-  async of(segment: ReadableSegment): Promise<SegmentIndexes> {
+  /** The indexes of the segment as they are known, at once unless they are made anew; a lookup checks what they say. */
+  of(segment: ReadableSegment): SegmentIndexes | Promise<SegmentIndexes> {
     if (segment.indexes !== null) return segment.indexes
     const path = this.#files.pathOf(segment)
     let isSound = true
@@ -37,8 +37,7 @@ export class IndexLoader {
         }
       )
     })
-    if (isSound) return indexes
-    return await this.rebuild(segment)
+    return isSound ? indexes : this.rebuild(segment)
   }
 
   /** Forgets the indexes of the segment, which are not to be believed, and makes them anew from its log. */

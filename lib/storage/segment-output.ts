@@ -135,8 +135,7 @@ export class SegmentOutput {
     const pins = [this.#activePin, ...this.#rolled.map(({ pin }) => pin)]
     this.#activePin = null
     this.#rolled = this.#rolled.map(({ segment }) => ({ segment, pin: null }))
-    // A handle that is given back may wake this very partition, which pins and writes at once: what it
-    // pins then covers bytes that are not flushed.
+    // Only now, when nothing here names them any more: who waits for a handle may be this very partition.
     for (const pin of pins) pin?.release()
   }
 

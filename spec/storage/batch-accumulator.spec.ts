@@ -18,7 +18,7 @@ function accumulator(): { pool: ChunkPool; batches: BatchAccumulator } {
 /** Opens a batch with one value, and completes it unless told otherwise. */
 function add(batches: BatchAccumulator, baseOffset: number, valueBytes = 10): void {
   open(batches, baseOffset, valueBytes)
-  batches.sealOpen({ leaderEpoch: 4 })
+  batches.sealOpen({ baseOffset, leaderEpoch: 4 })
 }
 
 function open(batches: BatchAccumulator, baseOffset: number, valueBytes = 10): void {
@@ -75,7 +75,7 @@ describe('BatchAccumulator, the open batch', () => {
     })
     assert.ok(taken > 0)
     assert.equal(batches.openBytes, before + taken)
-    const sealed = batches.sealOpen({ leaderEpoch: 4 })
+    const sealed = batches.sealOpen({ baseOffset: 7, leaderEpoch: 4 })
     assert.deepEqual(
       [sealed.baseOffset, sealed.nextOffset, sealed.sizeBytes],
       [7, 9, before + taken],

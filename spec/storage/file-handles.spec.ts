@@ -59,7 +59,7 @@ describe('FileHandles', () => {
     assert.deepEqual(open, ['/a', '/c'])
   })
 
-  it('all are pinned -> no room; a release makes some, and who waits hears of it', () => {
+  it('all are pinned -> no room; a release makes some, kept for who waits, who hears of it once the releaser is done', async () => {
     const { files } = filesOf('/a', '/b')
     const handles = new FileHandles(files, 2)
     const pins = [handles.pin('/a', 'read'), handles.pin('/b', 'read')]
@@ -69,9 +69,27 @@ describe('FileHandles', () => {
     handles.onceFree(() => calls++)
     assert.deepEqual([pressures, calls], [1, 0])
     pins[0]?.release()
+    assert.deepEqual([handles.hasRoom, calls], [false, 0])
+    await Promise.resolve()
     assert.deepEqual([handles.hasRoom, calls], [true, 1])
     pins[1]?.release()
+    await Promise.resolve()
     assert.equal(calls, 1)
+  })
+
+  it('released, and pinned again before who waits hears of it -> it goes on waiting for the next', async () => {
+    const { files } = filesOf('/a', '/b')
+    const handles = new FileHandles(files, 1)
+    const first = handles.pin('/a', 'read')
+    let calls = 0
+    handles.onceFree(() => calls++)
+    first.release()
+    const second = handles.pin('/b', 'read')
+    await Promise.resolve()
+    assert.deepEqual([calls, handles.isWanted], [0, true])
+    second.release()
+    await Promise.resolve()
+    assert.deepEqual([calls, handles.isWanted], [1, false])
   })
 
   it('opened past the limit all the same -> closed as soon as it is released', () => {

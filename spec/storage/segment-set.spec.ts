@@ -150,6 +150,7 @@ describe('SegmentOutput, when a handle that it gives back wakes who writes to it
       for (const offset of [2, 3, 4]) append(offset)
     })
     set.output.unpin()
+    await Promise.resolve()
     files.trace.length = 0
     await set.output.sync()
     assert.deepEqual(
@@ -165,6 +166,7 @@ describe('SegmentOutput, when a handle that it gives back wakes who writes to it
     set.output.unpin()
     environment.handles.onceFree(() => append(2))
     set.output.rollIdle(2)
+    await Promise.resolve()
     files.trace.length = 0
     await set.output.sync()
     assert.ok(files.trace.includes(`sync ${log2}`), files.trace.join('\n'))
