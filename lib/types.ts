@@ -84,11 +84,16 @@ export type KeptBecause =
 export interface TopicConfig {
   /** @default 'durable' */
   readonly acks?: Acks | undefined
-  /** A flush starts when this many records are un-flushed; 1 is group commit. @default 1 */
+  /**
+   * A flush starts when this many records are un-flushed; 1 is group commit, -1: not by their number. With
+   * -1 in `flushMs` and `flushBytes` as well a `durable` append waits, and readers see nothing of it,
+   * until somebody calls `flush()` or closes the log: by itself a partition is flushed only at 16 MiB, or
+   * where others need the room or its file handle. @default 1
+   */
   readonly flushRecords?: number | undefined
-  /** A flush starts this long after the oldest un-flushed record, in ms. @default 1000 where flushRecords or flushBytes is set, else -1 */
+  /** A flush starts this long after the oldest un-flushed record, in ms; -1: not by time, see `flushRecords`. @default 1000 where flushRecords or flushBytes is set, else -1 */
   readonly flushMs?: number | undefined
-  /** A flush starts when this many bytes are un-flushed. @default -1 */
+  /** A flush starts when this many bytes are un-flushed; -1: not by their size, see `flushRecords`. @default -1 */
   readonly flushBytes?: number | undefined
   /** Largest encoded batch, Kafka's max.message.bytes. @default 1048588 (1 MiB + 12) */
   readonly maxBatchBytes?: number | undefined
@@ -257,8 +262,15 @@ export interface Partition<K = Buffer, V = Buffer> {
    * @throws {StorageError} when the file system fails
    */
   deleteRecords(beforeOffset: Offset): Promise<void>
+  /** Flushes what was appended before the call. Rejects with the first failure of an append since the last flush. */
   flush(): Promise<void>
-  /** Takes a failed partition back into service: reads it again from the disk. */
+  /**
+   * Takes a failed partition back into service: reads it again from the disk. Its failure is over then: later
+   * calls of `flush()` and `log.close()` speak of it only when it may have taken records whose appends had
+   * resolved, as `written` or `queued`.
+   *
+   * @throws {StorageError} when the file system fails; the partition stays as it was
+   */
   recover(): Promise<void>
 }
 

@@ -23,7 +23,7 @@ import {
 import type { AppendRequest, ProducerIdentity } from './append-request.ts'
 import { chunkBytes } from './chunk-pool.ts'
 import type { PartitionConfig, StorageEnvironment } from './environment.ts'
-import { type PendingResult, rejectResult } from './pending-result.ts'
+import { type FailedCall, type PendingResult, rejectResult } from './pending-result.ts'
 import type { ProducerState } from './producer-state.ts'
 import { SpaceProbe } from './space-probe.ts'
 import type { TurnMember } from './turn-scheduler.ts'
@@ -165,11 +165,7 @@ export class AppendAcceptor implements LineHost, TurnMember {
     this.#isOpenUrgent = false
     this.#producers.rollback(writtenOffset)
     const calls = this.#acks.takeAbove(writtenOffset)
-    // By offset: a repeated batch waits for the same records as its original.
-    const told = new Map(calls.map(({ baseOffset, recordCount }) => [baseOffset, recordCount]))
-    const toldCount = [...told.values()].reduce((sum, count) => sum + count, 0)
-    // Nobody waits for what was only queued: the next flush tells, or the end.
-    if (lostCount > toldCount) this.#failures.noteLost(error)
+    if (lostCount > countOf(calls)) this.#failures.noteLost(error, { isToldToAll: false })
     for (const call of calls) this.noteRejection(call, error)
     this.#line?.rejectAll(error)
   }
@@ -184,8 +180,7 @@ export class AppendAcceptor implements LineHost, TurnMember {
     const refusal = new StorageError(failure.path, failure.operation, failure.cause, 'not-written')
     this.#refusal = refusal
     this.#isOpenUrgent = false
-    this.#noteLost(failure)
-    for (const call of this.#acks.takeAbove(-1)) {
+    for (const call of this.#takeAll(failure)) {
       this.noteRejection(call, call.baseOffset < submittedOffset ? failure : refusal)
     }
     this.#line?.rejectAll(refusal)
@@ -204,9 +199,9 @@ export class AppendAcceptor implements LineHost, TurnMember {
   /** Nothing is accepted from now on, and what is pending is rejected as well. */
   rejectAll(error: Error): void {
     this.#refusal = error
-    this.#noteLost(error)
+    const calls = this.#takeAll(error)
     this.#line?.rejectAll(error)
-    for (const call of this.#acks.takeAbove(-1)) this.noteRejection(call, error)
+    for (const call of calls) this.noteRejection(call, error)
   }
 
   /** Accepts again, into what was recovered. */
@@ -215,6 +210,7 @@ export class AppendAcceptor implements LineHost, TurnMember {
     this.#producers = into.producers
     this.#acks.leaderEpoch = into.pipeline.leaderEpoch
     this.#refusal = null
+    this.#failures.recovered()
   }
 
   #appendOne(record: RecordInput, request: AppendRequest): Promise<AppendResult> {
@@ -407,8 +403,19 @@ export class AppendAcceptor implements LineHost, TurnMember {
     void this.#spaceProbe.ask()
   }
 
-  #noteLost(error: Error): void {
+  /** Takes out every call that waits. What is not flushed may be lost. */
+  #takeAll(error: Error): FailedCall[] {
     const { recoveryPoint, logEndOffset } = this.#pipeline.offsets
-    if (recoveryPoint < logEndOffset) this.#failures.noteLost(error)
+    const calls = this.#acks.takeAbove(-1)
+    const told = countOf(calls.filter(({ baseOffset }) => baseOffset >= recoveryPoint))
+    const lostCount = logEndOffset - recoveryPoint
+    if (lostCount > 0) this.#failures.noteLost(error, { isToldToAll: told === lostCount })
+    return calls
   }
+}
+
+/** Records whose callers will be told. By offset: a repeated batch waits for the same records as its original. */
+function countOf(calls: readonly FailedCall[]): number {
+  const told = new Map(calls.map(({ baseOffset, recordCount }) => [baseOffset, recordCount]))
+  return [...told.values()].reduce((sum, count) => sum + count, 0)
 }

@@ -28,6 +28,7 @@ export function isCallersOwn(error: Error): boolean {
 export class AppendFailures {
   #first: Error | null = null
   #lost: Error | null = null
+  #untold: Error | null = null
   /** Of the flushes that have not ended: a failure that lies in several is reported by each. */
   readonly #open = new Set<FlushReport>()
   /** Rejected in the present turn: their promises may still be claimed by a flush called in it. */
@@ -46,10 +47,14 @@ export class AppendFailures {
     else this.#unclaimed.push(promise)
   }
 
-  /** Notes that accepted records were lost to `error`, whether or not somebody waits for them. */
-  noteLost(error: Error): void {
+  /**
+   * Notes that accepted records were lost to `error`, before it is told to those who wait for them. Not
+   * told to all: some wait for nothing, or were content with less; the next flush tells, or the end.
+   */
+  noteLost(error: Error, { isToldToAll }: { readonly isToldToAll: boolean }): void {
     this.#noteFirst(error)
     this.#lost ??= error
+    if (!isToldToAll) this.#untold ??= error
     for (const report of this.#open) report.lost ??= error
   }
 
@@ -67,7 +72,14 @@ export class AppendFailures {
     this.#open.delete(report)
     this.#first = null
     this.#lost = null
+    this.#untold = null
     return report.first
+  }
+
+  /** Appends are taken again: what failed is over where all its callers were told. */
+  recovered(): void {
+    this.#first = this.#untold
+    this.#lost = this.#untold
   }
 
   #noteFirst(error: Error): void {

@@ -24,6 +24,7 @@ async function unhandled(run: () => void): Promise<unknown[]> {
 }
 
 const [first, second] = [new Error('first'), new Error('second')]
+const untold = { isToldToAll: false }
 
 describe('AppendFailures, what a flush reports', () => {
   it('nothing failed -> null', () => {
@@ -33,8 +34,8 @@ describe('AppendFailures, what a flush reports', () => {
 
   it('several failed before the call -> the first of them, once', () => {
     const failures = new AppendFailures()
-    failures.noteLost(first)
-    failures.noteLost(second)
+    failures.noteLost(first, untold)
+    failures.noteLost(second, untold)
     assert.equal(failures.flushEnded(failures.flushStarted()), first)
     assert.equal(failures.flushEnded(failures.flushStarted()), null)
   })
@@ -42,7 +43,7 @@ describe('AppendFailures, what a flush reports', () => {
   it('something fails while it runs -> reported by it, and not by the next', () => {
     const failures = new AppendFailures()
     const report = failures.flushStarted()
-    failures.noteLost(first)
+    failures.noteLost(first, untold)
     assert.equal(failures.flushEnded(report), first)
     assert.equal(failures.flushEnded(failures.flushStarted()), null)
   })
@@ -50,12 +51,33 @@ describe('AppendFailures, what a flush reports', () => {
   it('two flushes run -> both report what lies in both, a third called later does not', () => {
     const failures = new AppendFailures()
     const [a, b] = [failures.flushStarted(), failures.flushStarted()]
-    failures.noteLost(first)
+    failures.noteLost(first, untold)
     assert.equal(failures.flushEnded(a), first)
     const c = failures.flushStarted()
-    failures.noteLost(second)
+    failures.noteLost(second, untold)
     assert.equal(failures.flushEnded(b), first)
     assert.equal(failures.flushEnded(c), second)
+  })
+
+  it('recovered -> what was told to all is over, the first that was not is reported', () => {
+    const failures = new AppendFailures()
+    failures.noteLost(first, { isToldToAll: true })
+    failures.noteLost(second, untold)
+    failures.recovered()
+    const report = failures.flushStarted()
+    assert.deepEqual([report.first, report.lost], [second, second])
+    failures.flushEnded(report)
+    failures.noteLost(first, { isToldToAll: true })
+    failures.recovered()
+    assert.equal(failures.flushEnded(failures.flushStarted()), null)
+  })
+
+  it('recovered while a flush runs -> that one reports what was told to all as well', () => {
+    const failures = new AppendFailures()
+    const report = failures.flushStarted()
+    failures.noteLost(first, { isToldToAll: true })
+    failures.recovered()
+    assert.equal(failures.flushEnded(report), first)
   })
 })
 

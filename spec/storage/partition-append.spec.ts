@@ -280,6 +280,20 @@ describe('flush policy', () => {
     await Promise.all([first, partition.append(record(kilobyte), durable)])
   })
 
+  it('a policy that never flushes does so at 16 MiB, and not before', async () => {
+    const config = { flushRecords: -1, maxBatchBytes: 2 << 20, segmentBytes: 32 << 20 }
+    const { partition, clock } = await openPartition({ config })
+    const mebibyte = Buffer.alloc(1 << 20)
+    const first = partition.append(record('a'), durable)
+    const written = { acks: 'written', maxBlockMs: -1 } as const
+    for (let count = 0; count < 15; count++) await partition.append({ value: mebibyte }, written)
+    clock.advance(3_600_000)
+    assert.equal(await stateOf(first), 'pending')
+    assert.equal(partition.recoveryPoint, 0)
+    await partition.append({ value: mebibyte }, written)
+    await first
+  })
+
   it('flush() forces a flush under any policy', async () => {
     const { partition } = await openPartition({ config: { flushRecords: -1 } })
     const append = partition.append(record('a'), durable)

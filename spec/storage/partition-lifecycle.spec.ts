@@ -74,6 +74,42 @@ describe('recover()', () => {
   })
 })
 
+describe('close() of a partition that had failed', () => {
+  it('recovered since, and every caller was told → resolves', async () => {
+    const { partition } = await failedPartition()
+    await partition.recover()
+    await partition.append(record('new'), durable)
+    await partition.close()
+  })
+
+  for (const acks of ['queued', 'written'] as const) {
+    it(`recovered since, with records that were told to be ${acks} → rejects with the failure, once`, async () => {
+      const { partition, files } = await openPartition()
+      files.hold('sync')
+      await partition.append(record('a'), { acks, maxBlockMs: -1 })
+      ;(await files.whenHeld('sync')).fail('EIO')
+      await turn()
+      assert.equal(partition.state, 'failed')
+      files.releaseAll()
+      await partition.recover()
+      await partition.append(record('b'), durable)
+      await assert.rejects(partition.close(), { code: 'STORAGE_FAILED', outcome: 'unknown' })
+    })
+  }
+
+  it('recovered since, and a flush has told the failure → resolves', async () => {
+    const { partition, files } = await openPartition()
+    files.hold('sync')
+    await partition.append(record('a'), { acks: 'queued', maxBlockMs: -1 })
+    ;(await files.whenHeld('sync')).fail('EIO')
+    await turn()
+    await assert.rejects(partition.flush(), StorageError)
+    files.releaseAll()
+    await partition.recover()
+    await partition.close()
+  })
+})
+
 describe('abandon()', () => {
   it('while close() waits for a flush → close() writes nothing of what is not synced', async () => {
     const { partition, files } = await openPartition()
