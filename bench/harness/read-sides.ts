@@ -1,8 +1,8 @@
 /** What the reading workloads share: the log that they read, warm in the page cache. */
-import type { Partition } from '../../lib/types.ts'
+import type { From, Partition, ReadOptions, RecordBatch } from '../../lib/types.ts'
 import { measure } from './measure.ts'
 import { filledPartition, fillLog, withLog } from './varve.ts'
-import type { Context, Outcome } from './workload.ts'
+import type { Context, Outcome, Side } from './workload.ts'
 
 /** 10 million records, 1.1 GB: less than any machine's page cache, more than the processor's. */
 export const readLoad: {
@@ -38,4 +38,24 @@ export async function iterate(
     const { checksum, bytes } = value
     return { ...phase, records, bytes, figures: { checksum } }
   })
+}
+
+/** Varve: one loop over `batches()`; what `touch` makes of each batch is summed up. */
+export function batchesSide(
+  touch: (batch: RecordBatch) => number,
+  options: ReadOptions<From> = {},
+): Side {
+  return {
+    kind: 'varve',
+    run: context =>
+      iterate(context, async partition => {
+        let checksum = 0
+        let bytes = 0
+        for await (const batch of partition.batches(options)) {
+          checksum += touch(batch)
+          bytes += batch.sizeBytes
+        }
+        return { checksum, bytes }
+      }),
+  }
 }

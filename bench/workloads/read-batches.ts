@@ -6,26 +6,16 @@
  * some 0.5 ms, 55 ns a record, and the record object some 40: ≥ 10 million records a second. A store
  * that returns row by row pays some 500 ns to 1 µs for each.
  */
-import type { From, ReadOptions } from '../../lib/types.ts'
-import { iterate, prepareReads, readLoad } from '../harness/read-sides.ts'
+import type { RecordBatch } from '../../lib/types.ts'
+import { batchesSide, prepareReads, readLoad } from '../harness/read-sides.ts'
 import { absolute, metrics, timesBestPeer } from '../harness/targets.ts'
-import type { Side, Workload } from '../harness/workload.ts'
+import type { Workload } from '../harness/workload.ts'
 import { peerScanSides } from '../peers/peer-sides.ts'
 
-function varveSide(options: ReadOptions<From>): Side {
-  return {
-    kind: 'varve',
-    run: context =>
-      iterate(context, async partition => {
-        let checksum = 0
-        let bytes = 0
-        for await (const batch of partition.batches(options)) {
-          for (const record of batch) checksum += record.offset + record.valueSizeBytes
-          bytes += batch.sizeBytes
-        }
-        return { checksum, bytes }
-      }),
-  }
+function offsetsAndSizes(batch: RecordBatch): number {
+  let sum = 0
+  for (const record of batch) sum += record.offset + record.valueSizeBytes
+  return sum
 }
 
 const shared = {
@@ -49,7 +39,7 @@ export const readBatches: Workload = {
       ...shared,
       name: 'offset and value length',
       sides: {
-        varve: varveSide({}),
+        varve: batchesSide(offsetsAndSizes),
         ...peerScanSides({ ...readLoad, calls: 200, smokeCalls: 3 }),
       },
     },
@@ -57,7 +47,7 @@ export const readBatches: Workload = {
       ...shared,
       name: 'the same with reuseBuffers',
       sides: {
-        varve: varveSide({ reuseBuffers: true }),
+        varve: batchesSide(offsetsAndSizes, { reuseBuffers: true }),
         ...peerScanSides({ ...readLoad, calls: 200, smokeCalls: 3 }),
       },
     },

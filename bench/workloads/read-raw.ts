@@ -6,9 +6,9 @@
  * the chunks are fresh memory each time, for they stay valid; clearing it, and finding it again, is part
  * of the price, as the second limit shows.
  */
-import type { From, ReadOptions } from '../../lib/types.ts'
+import type { RecordBatch } from '../../lib/types.ts'
 import { rawRead } from '../harness/limits.ts'
-import { iterate, prepareReads, readLoad, recordsToRead } from '../harness/read-sides.ts'
+import { batchesSide, prepareReads, readLoad, recordsToRead } from '../harness/read-sides.ts'
 import { metrics, ratioAtLeast } from '../harness/targets.ts'
 import { segmentPaths } from '../harness/varve.ts'
 import type { Side, Workload } from '../harness/workload.ts'
@@ -21,21 +21,7 @@ function rawReadSide(memory: 'reused' | 'fresh'): Side {
   }
 }
 
-function varveSide(options: ReadOptions<From>): Side {
-  return {
-    kind: 'varve',
-    run: context =>
-      iterate(context, async partition => {
-        let checksum = 0
-        let bytes = 0
-        for await (const batch of partition.batches(options)) {
-          checksum += batch.baseOffset
-          bytes += batch.sizeBytes
-        }
-        return { checksum, bytes }
-      }),
-  }
-}
+const baseOffsetOf = ({ baseOffset }: RecordBatch): number => baseOffset
 
 const shared = {
   recordBytes: readLoad.recordBytes,
@@ -55,7 +41,7 @@ export const readRaw: Workload = {
       name: 'batches(), not looked into',
       sides: {
         'raw read': rawReadSide('reused'),
-        varve: varveSide({}),
+        varve: batchesSide(baseOffsetOf),
         'raw read, fresh memory': rawReadSide('fresh'),
       },
       targets: [
@@ -66,7 +52,10 @@ export const readRaw: Workload = {
     {
       ...shared,
       name: 'the same with reuseBuffers',
-      sides: { 'raw read': rawReadSide('reused'), varve: varveSide({ reuseBuffers: true }) },
+      sides: {
+        'raw read': rawReadSide('reused'),
+        varve: batchesSide(baseOffsetOf, { reuseBuffers: true }),
+      },
       targets: [ratioAtLeast('raw read', 0.7, metrics.bytesPerSecond)],
     },
   ],

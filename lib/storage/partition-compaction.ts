@@ -12,7 +12,7 @@
  * KIP-534), so that only a reader who is slower than that may miss it. When it goes, every older
  * record of its key is gone durably: segments are replaced in offset order.
  */
-import type { CompactionSkip } from '../compaction.ts'
+import type { CompactionSkip, PartitionCompaction } from '../compaction.ts'
 import { CompactionPace } from './compaction-pace.ts'
 import {
   type CompactionBounds,
@@ -60,19 +60,7 @@ export interface CompactionProgress {
  * What a compaction did. `skipped`: why it did less than it was asked to; what it did before that
  * stays. `damage` is found before anything that holds it is replaced.
  */
-export interface CompactionResult {
-  readonly segmentsBefore: number
-  readonly segmentsAfter: number
-  readonly bytesBefore: number
-  readonly bytesAfter: number
-  /** Records below `firstDirtyOffset` that are left. */
-  readonly keptRecords: number
-  readonly droppedRecords: number
-  readonly passes: number
-  readonly durationMs: number
-  readonly firstDirtyOffset: number
-  readonly skipped: CompactionSkip | null
-}
+export type CompactionResult = Omit<PartitionCompaction, 'partition'>
 
 /** The partition that is compacted. */
 export interface CompactedPartition {

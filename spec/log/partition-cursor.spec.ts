@@ -3,34 +3,10 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 
 import { CorruptRecordError } from '../../lib/errors.ts'
-import { TopicHandle } from '../../lib/log/topic.ts'
 import { compressBatch } from '../../lib/record/codecs.ts'
-import type { LogRecord, Partition, Reader, RecordBatch } from '../../lib/types.ts'
+import type { RecordBatch } from '../../lib/types.ts'
 import { batchOf, encodeBatch } from '../support/batches.ts'
-import { ScriptedTopic } from '../support/scripted-topic.ts'
-
-interface Scene {
-  readonly topic: ScriptedTopic
-  readonly partition: Partition
-}
-
-/** A partition with batches of these sizes. */
-function sceneOf(...batchSizes: readonly number[]): Scene {
-  const topic = new ScriptedTopic()
-  for (const size of batchSizes) topic.at(0).store(size)
-  return { topic, partition: new TopicHandle(topic).partition(0) }
-}
-
-async function offsetsOf(reader: AsyncIterable<LogRecord>): Promise<number[]> {
-  const offsets: number[] = []
-  for await (const record of reader) offsets.push(record.offset)
-  return offsets
-}
-
-async function nextOffsetOf(reader: Reader<LogRecord>): Promise<number | undefined> {
-  const step = await reader.next()
-  return step.done === true ? undefined : step.value.offset
-}
+import { nextOffsetOf, offsetsOf, sceneOf } from '../support/scripted-topic.ts'
 
 function corrupt(from: number, to: number): CorruptRecordError {
   return new CorruptRecordError({ path: '0.log', position: 7, from, to }, 'crc')

@@ -3,20 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 
 import { OffsetOutOfRangeError } from '../../lib/errors.ts'
-import { TopicHandle } from '../../lib/log/topic.ts'
-import type { Partition } from '../../lib/types.ts'
-import { ScriptedTopic } from '../support/scripted-topic.ts'
-
-interface Scene {
-  readonly topic: ScriptedTopic
-  readonly partition: Partition
-}
-
-function sceneOf(...batchSizes: readonly number[]): Scene {
-  const topic = new ScriptedTopic()
-  for (const size of batchSizes) topic.at(0).store(size)
-  return { topic, partition: new TopicHandle(topic).partition(0) }
-}
+import { sceneOf } from '../support/scripted-topic.ts'
 
 function turns(): Promise<void> {
   return new Promise(resolve => setImmediate(() => setImmediate(resolve)))

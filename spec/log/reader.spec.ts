@@ -10,32 +10,7 @@ import {
   OffsetOutOfRangeError,
   UnknownTopicOrPartitionError,
 } from '../../lib/errors.ts'
-import { TopicHandle } from '../../lib/log/topic.ts'
-import type { LogRecord, Partition, Reader } from '../../lib/types.ts'
-import { ScriptedTopic } from '../support/scripted-topic.ts'
-
-interface Scene {
-  readonly topic: ScriptedTopic
-  readonly partition: Partition
-}
-
-/** A partition with batches of these sizes. */
-function sceneOf(...batchSizes: readonly number[]): Scene {
-  const topic = new ScriptedTopic()
-  for (const size of batchSizes) topic.at(0).store(size)
-  return { topic, partition: new TopicHandle(topic).partition(0) }
-}
-
-async function offsetsOf(reader: AsyncIterable<LogRecord>): Promise<number[]> {
-  const offsets: number[] = []
-  for await (const record of reader) offsets.push(record.offset)
-  return offsets
-}
-
-async function nextOffsetOf(reader: Reader<LogRecord>): Promise<number | undefined> {
-  const step = await reader.next()
-  return step.done === true ? undefined : step.value.offset
-}
+import { nextOffsetOf, offsetsOf, sceneOf } from '../support/scripted-topic.ts'
 
 /** Lets everything that is only a matter of turns happen. */
 function turns(): Promise<void> {

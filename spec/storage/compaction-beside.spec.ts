@@ -14,6 +14,7 @@ import {
   readRecords,
   wholePartition,
 } from '../support/compaction.ts'
+import { countTurns } from '../support/loop-turns.ts'
 import { openPartition, type TestPartition, turn } from '../support/open-partition.ts'
 import { seeds } from '../support/random.ts'
 
@@ -101,17 +102,10 @@ describe('Turns of the event loop', () => {
       lookedMs += msPerLook
       return monotonicMs() + lookedMs
     }
-    let turns = 0
-    let isOver = false
-    const count = (): void => {
-      turns++
-      if (!isOver) setImmediate(count)
-    }
-    setImmediate(count)
+    const turns = countTurns()
     const { keptRecords } = await compact(partition)
-    isOver = true
     assert.equal(keptRecords, 1)
-    return turns
+    return turns()
   }
 
   for (const [title, batchRecords] of [

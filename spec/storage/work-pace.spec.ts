@@ -4,25 +4,11 @@ import { describe, it } from 'node:test'
 
 import { WorkPace } from '../../lib/storage/work-pace.ts'
 import { manualClock } from '../../lib/testing/index.ts'
+import { countTurns } from '../support/loop-turns.ts'
 
 function open() {
   const clock = manualClock(0)
   return { clock, pace: new WorkPace(clock, { maxBytesPerSecond: -1 }) }
-}
-
-/** How many turns of the event loop have begun since the call. */
-function countTurns(): () => number {
-  let turns = 0
-  let isOver = false
-  const count = (): void => {
-    turns++
-    if (!isOver) setImmediate(count)
-  }
-  setImmediate(count)
-  return () => {
-    isOver = true
-    return turns
-  }
 }
 
 describe('WorkPace', () => {

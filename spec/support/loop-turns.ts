@@ -51,6 +51,21 @@ export function watchTurns(): () => TurnFigures {
   }
 }
 
+/** Counts the turns of the event loop that begin; what it returns ends that, and tells how many there were. */
+export function countTurns(): () => number {
+  let turns = 0
+  let isOver = false
+  const count = (): void => {
+    turns++
+    if (!isOver) setImmediate(count)
+  }
+  setImmediate(count)
+  return () => {
+    isOver = true
+    return turns
+  }
+}
+
 /** What a histogram takes: whole numbers from 1 up. */
 function nanoseconds(ms: number): number {
   return Math.max(1, Math.round(ms * 1e6))

@@ -4,6 +4,7 @@
  */
 import { EngineTime } from '../../lib/clock.ts'
 import { ClosedError, type LogError, OffsetOutOfRangeError } from '../../lib/errors.ts'
+import { TopicHandle } from '../../lib/log/topic.ts'
 import type {
   ConfigChange,
   LiveReader,
@@ -17,7 +18,10 @@ import type { ChunkRequest, LogChunk } from '../../lib/storage/readable.ts'
 import { type ManualClock, manualClock } from '../../lib/testing/manual-clock.ts'
 import type {
   AppendResult,
+  LogRecord,
+  Partition,
   PartitionState,
+  Reader,
   RecordInput,
   RetentionReport,
   TopicDescription,
@@ -261,4 +265,30 @@ export class ScriptedTopic implements TopicState {
   async compact(): Promise<never> {
     throw new Error('not scripted')
   }
+}
+
+/** A scripted topic and the handle of its first partition. */
+export interface Scene {
+  readonly topic: ScriptedTopic
+  readonly partition: Partition
+}
+
+/** A partition with batches of these sizes. */
+export function sceneOf(...batchSizes: readonly number[]): Scene {
+  const topic = new ScriptedTopic()
+  for (const size of batchSizes) topic.at(0).store(size)
+  return { topic, partition: new TopicHandle(topic).partition(0) }
+}
+
+/** Offsets of everything that the reader gives. */
+export async function offsetsOf(reader: AsyncIterable<LogRecord>): Promise<number[]> {
+  const offsets: number[] = []
+  for await (const record of reader) offsets.push(record.offset)
+  return offsets
+}
+
+/** Offset of the next record; undefined at the end. */
+export async function nextOffsetOf(reader: Reader<LogRecord>): Promise<number | undefined> {
+  const step = await reader.next()
+  return step.done === true ? undefined : step.value.offset
 }
