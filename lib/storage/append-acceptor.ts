@@ -276,7 +276,8 @@ export class AppendAcceptor implements LineHost, TurnMember {
     const timestamp = this.config.timestampType === 'append' ? nowMs : timestampOf(first, nowMs)
     const appended = { baseOffset, nextOffset, timestamp, sizeBytes }
     this.#sealOpen(request.producer)
-    noteProducer(this.#producers, request.producer, { ...appended, nowMs })
+    if (request.producer !== undefined)
+      noteProducer(this.#producers, request.producer, { ...appended, nowMs })
     const promise = this.#acks.wait(request.acks, appended)
     this.#pipeline.accepted(nextOffset, sizeBytes, records.length)
     this.scheduleTurn()
@@ -327,16 +328,19 @@ export class AppendAcceptor implements LineHost, TurnMember {
       recordCount,
       leaderEpoch: this.#pipeline.leaderEpoch,
     })
-    const timestamp = entry.calls[0]?.timestamp ?? 0
-    const appended = { baseOffset, nextOffset, timestamp, nowMs: this.#nowMs() }
-    noteProducer(this.#producers, request.producer, appended)
+    if (request.producer !== undefined) {
+      const timestamp = entry.calls[0]?.timestamp ?? 0
+      const appended = { baseOffset, nextOffset, timestamp, nowMs: this.#nowMs() }
+      noteProducer(this.#producers, request.producer, appended)
+    }
     for (const call of entry.calls) {
-      const { timestamp: callTimestamp, sizeBytes } = call
-      const offsets = {
+      const appended = {
         baseOffset: baseOffset + call.baseOffset,
         nextOffset: baseOffset + call.nextOffset,
+        timestamp: call.timestamp,
+        sizeBytes: call.sizeBytes,
       }
-      this.#acks.push(call.level, { ...offsets, timestamp: callTimestamp, sizeBytes }, call)
+      this.#acks.push(call.level, appended, call)
     }
     this.#pipeline.accepted(nextOffset, batch.length, recordCount)
   }

@@ -124,7 +124,8 @@ export class AppendLine implements WaitingMember {
     const pending = pendingResult()
     const nextOffset = entry.recordCount
     entry.calls.push({
-      ...pending,
+      promise: pending.promise,
+      resolve: pending.resolve,
       level: request.acks,
       baseOffset,
       nextOffset,

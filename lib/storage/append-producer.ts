@@ -20,10 +20,10 @@ export function checkProducer(
   return producers.check({ producerId, producerEpoch, baseSequence, recordCount })
 }
 
-/** Notes a batch that was given its offsets. */
+/** Notes a batch of an idempotent producer that was given its offsets. */
 export function noteProducer(
   producers: ProducerState,
-  producer: ProducerIdentity | undefined,
+  producer: ProducerIdentity,
   batch: {
     readonly baseOffset: number
     readonly nextOffset: number
@@ -32,7 +32,6 @@ export function noteProducer(
     readonly nowMs: number
   },
 ): void {
-  if (producer === undefined) return
   const { producerId, producerEpoch, baseSequence } = producer
   const { baseOffset, nextOffset, timestamp, nowMs } = batch
   producers.accept({

@@ -46,8 +46,7 @@ export function tryParseOffsetCheckpoint(text: string): Map<string, number> | nu
 export function formatOffsetCheckpoint(entries: Iterable<OffsetCheckpointEntry>): string {
   const lines: string[] = []
   for (const { topic, partition, offset } of entries) {
-    assert.ok(Number.isSafeInteger(offset), 'an offset is a safe integer')
-    assert.ok(offset >= 0, 'a checkpointed offset is not negative')
+    if (!Number.isSafeInteger(offset) || offset < 0) assert.fail('an offset is a count')
     lines.push(`${topic} ${partition} ${offset}`)
   }
   return formatCheckpoint(lines)
