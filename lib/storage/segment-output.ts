@@ -35,6 +35,8 @@ export class SegmentOutput {
   readonly #dir: string
   readonly #segments: OutputSegments
   #activePin: PinnedFile | null = null
+  /** Path of the active segment's log, once it was asked for: every flush gives its handle back, and every write asks. */
+  #activePath: { readonly baseOffset: number; readonly path: string } | null = null
   #rolled: RolledSegment[] = []
   /** Counts files whose names are not durable yet; a sync of the directory covers those before it. */
   #namesMade = 0
@@ -188,7 +190,10 @@ export class SegmentOutput {
     }
   }
 
-  #pathOf(segment: { readonly baseOffset: number }): string {
-    return segmentPath(this.#dir, segment.baseOffset, 'log')
+  #pathOf({ baseOffset }: { readonly baseOffset: number }): string {
+    if (this.#activePath?.baseOffset !== baseOffset) {
+      this.#activePath = { baseOffset, path: segmentPath(this.#dir, baseOffset, 'log') }
+    }
+    return this.#activePath.path
   }
 }
