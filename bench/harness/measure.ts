@@ -7,9 +7,12 @@ import type { Phase } from './workload.ts'
 
 const loopSampleMs = 2
 
-/** Runs `work` and tells what it took; what was set up before does not count. */
+/**
+ * Runs `work` and tells what it took; what was set up before does not count. Nothing is collected first:
+ * V8 sets its limits by what a collection has left, so that behind a forced one it collects again for
+ * every 32 MB of buffers, and a loop that reads into fresh memory makes 0.5 to 2 GB/s instead of 4.
+ */
 export async function measure<T>(work: () => Promise<T>): Promise<{ phase: Phase; value: T }> {
-  globalThis.gc?.()
   resetPeakRss()
   const loop = monitorEventLoopDelay({ resolution: loopSampleMs })
   loop.enable()
