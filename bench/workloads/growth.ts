@@ -2,8 +2,8 @@
  * Do appends and reads get slower as the log grows?
  *
  * Expectation: an append touches the end of the active segment, a read by offset one index of 128
- * MiB's entries, whatever lies before: flat within 15 %. Each rate is the median of several windows
- * at each size, in turn with raw writes of the same bytes, which tell the disk's moods from ours.
+ * MiB's entries, whatever lies before: flat within 15 %. Partitions of every size are there at the same
+ * time, and take turns: a disk that is half as fast a minute later is so for all of them.
  */
 import { mkdirSync, rmSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
@@ -18,15 +18,21 @@ import { batchBytes, closedLoop, topicName, withLog } from '../harness/varve.ts'
 import type { Context, Outcome, Workload } from '../harness/workload.ts'
 
 const recordsPerCall = 1000
-const windows = 9
 
-/** How much is appended, and read, to learn a rate. */
-const windowBytes = 100e6
+/** Turns that every partition gets. */
+const turns = 27
 
-interface Rates {
-  readonly append: number
-  readonly appendRatio: number
-  readonly read: number
+/** The first turns are the compiler's. */
+const uncountedTurns = 3
+
+/** How much is appended, and read, in a turn. */
+const windowBytes = 25e6
+
+interface Sized {
+  readonly sizeBytes: number
+  readonly partition: Partition
+  readonly appends: number[]
+  readonly reads: number[]
 }
 
 async function growth(context: Context): Promise<Outcome> {
@@ -35,82 +41,105 @@ async function growth(context: Context): Promise<Outcome> {
   const values = makeValueSets(recordsPerCall, 100)
   const sets = values.map(set => set.map(value => ({ value })))
   const callBytes = batchBytes(values[0] ?? [])
-  const points: Rates[] = []
-  const { phase, value } = await withLog(context.dir, async log => {
-    const partition = (await log.topic(topicName)).partition(0)
-    let bytes = 0
-    const append = async (upTo: number): Promise<number> => {
-      const calls = Math.max(1, Math.ceil(upTo / callBytes))
-      await closedLoop({ calls, inFlight: 256 }, index =>
-        partition.append(sets[index % sets.length] ?? []),
-      )
-      bytes += calls * callBytes
-      return calls * callBytes
+  let calls = 0
+  const append = async (partition: Partition, bytes: number): Promise<number> => {
+    const own = Math.max(1, Math.ceil(bytes / callBytes))
+    await closedLoop({ calls: own, inFlight: 256 }, index =>
+      partition.append(sets[index % sets.length] ?? []),
+    )
+    calls += own
+    return own * callBytes
+  }
+  const raw: number[] = []
+  const { phase, value: all } = await withLog(context.dir, async log => {
+    const made: Sized[] = []
+    for (const sizeBytes of sizes) {
+      const topic = await log.topic(`${topicName}-${sizeBytes}`)
+      made.push({ sizeBytes, partition: topic.partition(0), appends: [], reads: [] })
     }
     return await measure(async () => {
-      for (const size of sizes) {
-        if (size > bytes) await append(size - bytes)
-        points.push(await ratesAt(partition, { append: () => append(window), window, context }))
+      for (const { partition, sizeBytes } of made) await append(partition, sizeBytes)
+      for (let turn = 0; turn < context.pick(turns, 1); turn++) {
+        const isCounted = context.isSmoke || turn >= uncountedTurns
+        raw.push(await rawRate(context, window))
+        // Who comes first pays for what the one before has left to the disk.
+        for (let step = 0; step < made.length; step++) {
+          const sized = made[(turn + step) % made.length] as Sized
+          const rates = await ratesOf(
+            sized.partition,
+            bytes => append(sized.partition, bytes),
+            window,
+          )
+          if (!isCounted) continue
+          sized.appends.push(rates.append)
+          sized.reads.push(rates.read)
+        }
       }
-      return { bytes, records: (bytes / callBytes) * recordsPerCall }
+      return made
     })
   })
+  const appends = all.map(sized => median(sized.appends))
+  const reads = all.map(sized => median(sized.reads))
+  const rawBytesPerSecond = median(raw)
   return {
     ...phase,
-    ...value,
+    bytes: calls * callBytes,
+    records: calls * recordsPerCall,
     bytesOnDisk: diskUsage(join(context.dir, 'log')),
     figures: {
-      'append, least / most': spread(points.map(point => point.append)),
-      'append against raw write, least / most': spread(points.map(point => point.appendRatio)),
-      'read, least / most': spread(points.map(point => point.read)),
+      'append, least / most': spread(appends),
+      'read, least / most': spread(reads),
+      'append against raw write, at the largest': (appends.at(-1) ?? 0) / rawBytesPerSecond,
     },
     series: {
       xLabel: 'size of the log, GB',
       x: sizes.map(size => size / 1e9),
       yLabel: 'MB/s',
       lines: {
-        append: points.map(point => point.append / 1e6),
-        'raw write': points.map(point => point.append / point.appendRatio / 1e6),
-        read: points.map(point => point.read / 1e6),
+        append: appends.map(rate => rate / 1e6),
+        'raw write': appends.map(() => rawBytesPerSecond / 1e6),
+        read: reads.map(rate => rate / 1e6),
       },
     },
   }
 }
 
-/** Sizes that leave a tenth of what is free. */
+/** Sizes that all fit together, and leave a tenth of what is free. */
 function sizesThatFit(dir: string): readonly number[] {
   const { bavail, bsize } = statfsSync(dir)
-  return [0.1e9, 1e9, 5e9, 20e9].filter(size => size < 0.9 * bavail * bsize)
+  let left = 0.9 * bavail * bsize
+  return [0.1e9, 1e9, 5e9, 20e9].filter(size => {
+    const needed = size + turns * windowBytes
+    if (needed > left) return false
+    left -= needed
+    return true
+  })
 }
 
-async function ratesAt(
+/** What the disk does in this turn without varve. */
+async function rawRate(context: Context, bytes: number): Promise<number> {
+  const dir = join(context.dir, 'raw')
+  mkdirSync(dir)
+  const outcome = await rawWrite(dir, { bytes, records: 1 })
+  rmSync(dir, { recursive: true })
+  return metrics.bytesPerSecond(outcome)
+}
+
+/** Appends a window at the end and reads it back. In bytes a second. */
+async function ratesOf(
   partition: Partition,
-  of: {
-    readonly append: () => Promise<number>
-    readonly window: number
-    readonly context: Context
-  },
-): Promise<Rates> {
-  const appends: number[] = []
-  const ratios: number[] = []
-  const reads: number[] = []
-  const rawDir = join(of.context.dir, 'raw')
-  for (let index = 0; index < of.context.pick(windows, 1); index++) {
-    mkdirSync(rawDir)
-    const raw = metrics.bytesPerSecond(await rawWrite(rawDir, { bytes: of.window, records: 1 }))
-    rmSync(rawDir, { recursive: true })
-    const from = partition.logEndOffset
-    const appendStart = performance.now()
-    const appended = await of.append()
-    const append = (appended / (performance.now() - appendStart)) * 1000
-    const readStart = performance.now()
-    let bytes = 0
-    for await (const batch of partition.batches({ from })) bytes += batch.sizeBytes
-    reads.push((bytes / (performance.now() - readStart)) * 1000)
-    appends.push(append)
-    ratios.push(append / raw)
-  }
-  return { append: median(appends), appendRatio: median(ratios), read: median(reads) }
+  append: (bytes: number) => Promise<number>,
+  window: number,
+): Promise<{ readonly append: number; readonly read: number }> {
+  const from = partition.logEndOffset
+  const appendStart = performance.now()
+  const appended = await append(window)
+  const appendMs = performance.now() - appendStart
+  const readStart = performance.now()
+  let bytes = 0
+  for await (const batch of partition.batches({ from })) bytes += batch.sizeBytes
+  const readMs = performance.now() - readStart
+  return { append: (appended / appendMs) * 1000, read: (bytes / readMs) * 1000 }
 }
 
 function spread(values: readonly number[]): number {
