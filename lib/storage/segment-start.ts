@@ -22,9 +22,13 @@ export interface SegmentStart {
 /** The indexes of a segment from their files; null when one of them is missing or malformed. */
 export function loadIndexes(files: Files, dir: string, baseOffset: number): SegmentIndexes | null {
   const offsets = loadOffsetIndex(files, dir, baseOffset)
-  const bytes = files.readFile(segmentPath(dir, baseOffset, 'timeindex'))
-  const times = bytes === null ? null : TimeIndex.load(baseOffset, bytes)
+  const times = loadTimeIndex(files, dir, baseOffset)
   return offsets === null || times === null ? null : { offsets, times }
+}
+
+function loadTimeIndex(files: Files, dir: string, baseOffset: number): TimeIndex | null {
+  const bytes = files.readFile(segmentPath(dir, baseOffset, 'timeindex'))
+  return bytes === null ? null : TimeIndex.load(baseOffset, bytes)
 }
 
 function loadOffsetIndex(files: Files, dir: string, baseOffset: number): OffsetIndex | null {
@@ -45,10 +49,10 @@ export async function locateStart(
   const dir = dirname(file.path)
   const index = loadOffsetIndex(files, dir, baseOffset)
   const fromStart = { state: emptySegmentState(baseOffset), leaderEpoch: -1, index }
-  const indexes = loadIndexes(files, dir, baseOffset)
-  const lastTime = indexes?.times.lastEntry ?? null
-  if (indexes === null || lastTime === null) return fromStart
-  const { offsets, times } = indexes
+  const times = index === null ? null : loadTimeIndex(files, dir, baseOffset)
+  const lastTime = times?.lastEntry ?? null
+  const offsets = index === null ? null : OffsetIndex.load(baseOffset, Buffer.from(index.bytes()))
+  if (offsets === null || times === null || lastTime === null) return fromStart
   // The two files are not written back together: where the time index has ended, timestamps of the
   // batches behind may be in neither. Up to its last entry the largest timestamp is certain.
   offsets.truncateTo(Math.min(target, lastTime.offset + 1))
