@@ -86,9 +86,8 @@ function bestPeer(outcomes: Outcomes, variant: Variant, metric: Metric): string 
   let best: string | null = null
   let bestRate = 0
   for (const [name, side] of Object.entries(variant.sides)) {
-    if (side.kind !== 'peer' || (side.durability ?? variant.durability) !== variant.durability) {
-      continue
-    }
+    const isComparable = (side.durability ?? variant.durability) === variant.durability
+    if (side.kind !== 'peer' || side.isHelped === true || !isComparable) continue
     const rate = medianOf(outcomes, name, metric)
     if (rate !== null && rate > bestRate) {
       best = name

@@ -60,6 +60,8 @@ export interface Context {
 /** One way to do the work. */
 export interface Side {
   readonly kind: 'varve' | 'limit' | 'peer'
+  /** A peer with something of ours built around it: it is shown, and is not the best peer. @default false */
+  readonly isHelped?: boolean
   /** @default the variant's */
   readonly durability?: Durability
   /**

@@ -40,6 +40,7 @@ function openStore(dir: string): PeerStore {
   const group = new GroupCommit(async values => insertAll(values), maxValues)
   return {
     append: values => group.append(values),
+    appendAlone: async values => insertAll(values),
     async scan() {
       let records = 0
       let bytes = 0
@@ -59,5 +60,6 @@ function openStore(dir: string): PeerStore {
 export const betterSqlite3: Peer = {
   name: 'better-sqlite3',
   durability: 'durable',
+  isGrouped: true,
   open: async dir => openStore(dir),
 }

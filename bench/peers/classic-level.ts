@@ -49,16 +49,15 @@ async function openStore(dir: string): Promise<PeerStore> {
   })
   await level.open()
   let nextOffset = 0
-  const group = new GroupCommit(
-    values =>
-      level.batch(
-        values.map(value => ({ type: 'put', key: keyOf(nextOffset++), value })),
-        { sync: true },
-      ),
-    maxValues,
-  )
+  const write = (values: readonly Buffer[]): Promise<void> =>
+    level.batch(
+      values.map(value => ({ type: 'put', key: keyOf(nextOffset++), value })),
+      { sync: true },
+    )
+  const group = new GroupCommit(write, maxValues)
   return {
     append: values => group.append(values),
+    appendAlone: write,
     async scan() {
       let records = 0
       let bytes = 0
@@ -81,4 +80,9 @@ async function openStore(dir: string): Promise<PeerStore> {
 }
 
 /** https://github.com/Level/classic-level */
-export const classicLevel: Peer = { name: 'classic-level', durability: 'durable', open: openStore }
+export const classicLevel: Peer = {
+  name: 'classic-level',
+  durability: 'durable',
+  isGrouped: true,
+  open: openStore,
+}

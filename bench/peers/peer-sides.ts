@@ -37,23 +37,50 @@ function sidesOf(make: (peer: Peer) => Side): Readonly<Record<string, Side>> {
   return Object.fromEntries(peers.map(peer => [peer.name, make(peer)]))
 }
 
-/** Appends by every peer. */
+/**
+ * Appends by every peer. Where one has no group commit of its own, calls that are under way together
+ * share the one of ours.
+ */
 export function peerAppendSides(
   load: PeerLoad & { readonly inFlight: number },
 ): Readonly<Record<string, Side>> {
-  return sidesOf(peer => ({
+  return sidesOf(peer => appendSideOf(peer, load, store => values => store.append(values)))
+}
+
+/** The same twice: a commit for each call, as the stores' own documentation has it, and with ours around them. */
+export function peerCommitSides(
+  load: PeerLoad & { readonly inFlight: number },
+): Readonly<Record<string, Side>> {
+  const alone = sidesOf(peer =>
+    appendSideOf(peer, load, store => values => (store.appendAlone ?? store.append)(values)),
+  )
+  const helped: Record<string, Side> = {}
+  for (const peer of peers.filter(({ isGrouped }) => isGrouped === true)) {
+    const side = appendSideOf(peer, load, store => values => store.append(values))
+    helped[`${peer.name}, with a group commit of ours`] = { ...side, isHelped: true }
+  }
+  return { ...alone, ...helped }
+}
+
+function appendSideOf(
+  peer: Peer,
+  load: PeerLoad & { readonly inFlight: number },
+  appendOf: (store: PeerStore) => (values: readonly Buffer[]) => Promise<unknown>,
+): Side {
+  return {
     kind: 'peer',
     durability: peer.durability,
     async run(context) {
       const calls = context.pick(load.calls, load.smokeCalls)
       const sets = makeValueSets(load.recordsPerCall, load.recordBytes)
-      const { phase, value } = await withPeer(peer, context.dir, store =>
-        measure(() =>
+      const { phase, value } = await withPeer(peer, context.dir, store => {
+        const append = appendOf(store)
+        return measure(() =>
           closedLoop({ calls, inFlight: load.inFlight }, index =>
-            store.append(sets[index % sets.length] ?? []),
+            append(sets[index % sets.length] ?? []),
           ),
-        ),
-      )
+        )
+      })
       const records = calls * load.recordsPerCall
       const bytesOnDisk = diskUsage(join(context.dir, 'peer'))
       return {
@@ -64,7 +91,7 @@ export function peerAppendSides(
         latency: value,
       }
     },
-  }))
+  }
 }
 
 /** Sequential reads by every peer, warm: the second pass counts. */

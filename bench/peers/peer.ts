@@ -16,6 +16,8 @@ export interface Scanned {
 export interface PeerStore {
   /** Appends the values under the next offsets; settles when they are as durable as the peer says. */
   append(values: readonly Buffer[]): Promise<unknown>
+  /** As `append`, by the store's own means alone, where `append` shares commits by a `GroupCommit` of ours. */
+  appendAlone?(values: readonly Buffer[]): Promise<unknown>
   /** Reads everything in the order of offsets. */
   scan(): Promise<Scanned>
   close(): Promise<void>
@@ -26,6 +28,8 @@ export interface Peer {
   readonly name: string
   /** What `append` promises when it settles. */
   readonly durability: Durability
+  /** It shares commits by a `GroupCommit` of ours, and has `appendAlone` as well. @default false */
+  readonly isGrouped?: boolean
   /** Creates the store in `dir`, which need not exist. */
   open(dir: string): Promise<PeerStore>
 }

@@ -59,12 +59,12 @@ async function openStore(dir: string): Promise<PeerStore> {
     },
   )
   const { client } = server
-  const group = new GroupCommit(
-    values => Promise.all(values.map(value => client.xAdd(stream, '*', { value }))),
-    maxValues,
-  )
+  const add = (values: readonly Buffer[]): Promise<unknown> =>
+    Promise.all(values.map(value => client.xAdd(stream, '*', { value })))
+  const group = new GroupCommit(add, maxValues)
   return {
     append: values => group.append(values),
+    appendAlone: add,
     async scan() {
       const reader = client.withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer })
       let records = 0
@@ -91,4 +91,9 @@ async function openStore(dir: string): Promise<PeerStore> {
 }
 
 /** https://redis.io */
-export const redis: Peer = { name: 'redis', durability: 'durable', open: openStore }
+export const redis: Peer = {
+  name: 'redis',
+  durability: 'durable',
+  isGrouped: true,
+  open: openStore,
+}

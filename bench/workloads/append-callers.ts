@@ -15,7 +15,7 @@ import { makeValues } from '../harness/payload.ts'
 import { absolute, metrics, timesBestPeer } from '../harness/targets.ts'
 import { batchBytes, closedLoop, topicName, withLog } from '../harness/varve.ts'
 import type { Context, Outcome, Variant, Workload } from '../harness/workload.ts'
-import { peerAppendSides } from '../peers/peer-sides.ts'
+import { peerCommitSides } from '../peers/peer-sides.ts'
 
 const recordBytes = 100
 const callers = 1000
@@ -73,7 +73,7 @@ function variantOf(topicCount: number): Variant {
       },
       varve: { kind: 'varve', run: context => append(context, topicCount) },
       ...(topicCount === 1
-        ? peerAppendSides({
+        ? peerCommitSides({
             recordBytes,
             recordsPerCall: 1,
             inFlight: callers,
