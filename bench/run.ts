@@ -5,14 +5,14 @@
  *
  * Run: npm run bench -- --help
  */
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { accessSync, constants, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 import { Children, compile } from './harness/children.ts'
 import { describeMachine } from './harness/machine.ts'
 import { microBenches, runMicro } from './harness/micro.ts'
-import { parseOptions, type RunOptions, usage } from './harness/options.ts'
+import { OptionError, parseOptions, type RunOptions, usage } from './harness/options.ts'
 import type { Probe } from './harness/probe.ts'
 import { hottest } from './harness/profile.ts'
 import { runWorkload } from './harness/run-workload.ts'
@@ -30,27 +30,32 @@ async function run(
 ): Promise<Report> {
   const isWanted = (name: string): boolean =>
     options.only.length === 0 || options.only.some(start => name.startsWith(start))
+  const progress = (line: string): void => console.error(line)
   const profileDir = options.isProfiling ? join(options.outDir, 'profiles') : null
   const { isSmoke } = options
   const machine = describeMachine(dirs.data, process.argv.slice(2))
+  progress('compiling')
   compile(dirs.build)
   const children = new Children(dirs.build, { isShared: isSmoke })
+  progress('probing the machine')
   const probed = await probeMachine(children, { isSmoke, dataDir: dirs.data })
   const reports: WorkloadReport[] = []
   const failures: string[] = []
-  for (const workload of workloads.filter(({ name }) => isWanted(name))) {
+  const wanted = workloads.filter(({ name }) => isWanted(name))
+  for (const [index, workload] of wanted.entries()) {
+    progress(`${index + 1} of ${wanted.length}: ${workload.name}`)
     const results = await runWorkload(children, workload, {
       ...options,
       dataDir: dirs.data,
       profileDir,
-      onProgress: line => console.error(line),
+      onProgress: progress,
     })
     failures.push(...results.flatMap(result => result.failures))
     reports.push(reportOf(workload, results))
   }
   const micro: MicroReport[] = []
-  for (const name of isWanted('micro') ? microBenches(dirs.build) : []) {
-    console.error(`micro/${name}`)
+  for (const name of microBenches(benchDir).filter(isWanted)) {
+    progress(name)
     const { failure, ...result } = await runMicro(dirs.build, name, options)
     micro.push(result)
     if (failure !== null) failures.push(failure)
@@ -76,8 +81,13 @@ async function main(): Promise<void> {
     console.log(usage)
     return
   }
-  const options = parseOptions(process.argv.slice(2), benchDir)
-  process.env['VARVE_BENCH_PEERS'] = join(benchDir, 'peers', 'packages')
+  const names = [...workloads.map(({ name }) => name), ...microBenches(benchDir)]
+  const options = parseOptions(process.argv.slice(2), { benchDir, names })
+  const peersDir = join(benchDir, 'peers', 'packages')
+  process.env['VARVE_BENCH_PEERS'] = peersDir
+  if (options.withPeers && !existsSync(join(peersDir, 'node_modules'))) {
+    throw new OptionError('no other stores are installed: npm run bench:peers installs them')
+  }
   const dirs = {
     // Inside the package, so that the compiled sources find its dependencies.
     build: join(benchDir, 'results', `build-${process.pid}`),
@@ -93,8 +103,8 @@ async function main(): Promise<void> {
     })
   }
   try {
-    mkdirSync(dirs.data, { recursive: true })
-    mkdirSync(options.outDir, { recursive: true })
+    makeDir('--dir', dirs.data)
+    makeDir('--out', options.outDir)
     const report = await run(options, dirs)
     const markdown = toMarkdown(report)
     writeFileSync(join(options.outDir, 'results.json'), `${JSON.stringify(report, null, 2)}\n`)
@@ -108,4 +118,27 @@ async function main(): Promise<void> {
   }
 }
 
-await main()
+/** Now, and not after the last workload, it turns out that nothing can be written there. */
+function makeDir(option: string, dir: string): void {
+  try {
+    makeMissing(dir)
+    accessSync(dir, constants.W_OK)
+  } catch (error) {
+    throw new OptionError(`${option}: ${error instanceof Error ? error.message : String(error)}`)
+  }
+}
+
+/** Step by step: below /proc and its like, Node's own `recursive` tries for ever. */
+function makeMissing(dir: string): void {
+  if (existsSync(dir)) return
+  makeMissing(dirname(dir))
+  mkdirSync(dir)
+}
+
+try {
+  await main()
+} catch (error) {
+  if (!(error instanceof OptionError)) throw error
+  console.error(`${error.message}\n\n${usage}`)
+  process.exitCode = 2
+}

@@ -46,7 +46,7 @@ function describeDisk(dir: string): { disk: string; fileSystem: string } {
     const mounts = readFileSync('/proc/self/mountinfo', 'utf8')
       .split('\n')
       .map(line => line.split(' '))
-      .filter(fields => real.startsWith(fields[4] ?? '-'))
+      .filter(([, , , , point = '-']) => `${real}/`.startsWith(point === '/' ? '/' : `${point}/`))
     const mount = mounts.toSorted((a, b) => (b[4]?.length ?? 0) - (a[4]?.length ?? 0))[0] ?? []
     const separator = mount.indexOf('-')
     const [type = 'unknown', device = 'unknown'] = mount.slice(separator + 1)

@@ -16,6 +16,8 @@ export async function measure<T>(work: () => Promise<T>): Promise<{ phase: Phase
   resetPeakRss()
   const loop = monitorEventLoopDelay({ resolution: loopSampleMs })
   loop.enable()
+  // Its first turn only sets its clock: work that blocks from the start would leave no sample.
+  await delay(2 * loopSampleMs)
   const cpu = process.cpuUsage()
   const start = performance.now()
   const value = await work()

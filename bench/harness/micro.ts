@@ -10,11 +10,12 @@ export interface MicroResult {
   readonly failure: string | null
 }
 
-/** Names of the files, from the compiled sources. */
-export function microBenches(buildDir: string): readonly string[] {
-  return readdirSync(join(buildDir, 'bench', 'micro'))
-    .filter(name => name.endsWith('.bench.js'))
+/** Names of the files in `bench/micro`, as the reports have them. */
+export function microBenches(benchDir: string): readonly string[] {
+  return readdirSync(join(benchDir, 'micro'))
+    .filter(name => name.endsWith('.bench.ts'))
     .sort()
+    .map(name => `micro/${basename(name, '.bench.ts')}`)
 }
 
 /** Runs one; in smoke mode each function of it once, untimed. */
@@ -23,14 +24,13 @@ export function runMicro(
   name: string,
   options: { readonly isSmoke: boolean },
 ): Promise<MicroResult> {
-  const path = join(buildDir, 'bench', 'micro', name)
+  const path = join(buildDir, 'bench', `${name}.bench.js`)
   const env = { ...process.env, BENCH_SMOKE: options.isSmoke ? '1' : '0', NO_COLOR: '1' }
-  const title = basename(name, '.bench.js')
   return new Promise(resolve => {
     const args = ['--expose-gc', path]
     execFile(process.execPath, args, { env, maxBuffer: 1 << 24 }, (error, stdout, stderr) => {
-      const failure = error === null ? null : `micro/${title}: ${error.message}\n${stderr}`
-      resolve({ name: `micro/${title}`, text: plain(stdout), failure })
+      const failure = error === null ? null : `${name}: ${error.message}\n${stderr}`
+      resolve({ name, text: plain(stdout), failure })
     })
   })
 }

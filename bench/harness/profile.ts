@@ -1,5 +1,5 @@
 /** Processor profiles summed up: which functions the time goes to. */
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 
 /** So many functions of each profile are listed. */
@@ -20,8 +20,9 @@ interface Profile {
   readonly timeDeltas: readonly number[]
 }
 
-/** A table for every profile in `dir`: share of the busy time, function, file. */
+/** A table for every profile in `dir`, if there is any: share of the busy time, function, file. */
 export function hottest(dir: string): string {
+  if (!existsSync(dir)) return 'nothing of varve ran, and nothing was profiled'
   return readdirSync(dir)
     .filter(name => name.endsWith('.cpuprofile'))
     .sort()

@@ -2,6 +2,7 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 
+import { formatCount } from '../report/format.ts'
 import type { Job } from './child.ts'
 import type { Children } from './children.ts'
 import { isComplete } from './targets.ts'
@@ -68,6 +69,9 @@ async function runVariant(
     rmSync(job.dir, { recursive: true, force: true })
     if (result.kind === 'skipped') skipped[name] = result.reason
     if (result.kind === 'failed') failures.push(`${title}, ${name}: ${result.reason}`)
+    if (result.kind === 'skipped' || result.kind === 'failed') {
+      options.onProgress(`${title}, ${name}: ${result.kind}, ${result.reason.split('\n')[0]}`)
+    }
     if (result.kind !== 'outcome') return
     const { beside, ...own } = result.outcome
     for (const [side, outcome] of Object.entries({ [name]: own, ...beside })) {
@@ -76,11 +80,14 @@ async function runVariant(
       }
       outcomes[side] ??= []
       outcomes[side].push(outcome)
-      options.onProgress(`${title}, ${side}, round ${round + 1}: ${outcome.seconds.toFixed(3)} s`)
+      const rate = formatCount(outcome.records / outcome.seconds)
+      const took = `${outcome.seconds.toFixed(3)} s, ${rate}/s`
+      options.onProgress(`${title}, ${side}, round ${round + 1}: ${took}`)
     }
   }
   try {
     if (variant.prepare !== undefined) {
+      options.onProgress(`${title}: preparing`)
       const result = await children.run(job)
       rmSync(job.dir, { recursive: true, force: true })
       if (result.kind === 'failed') failures.push(`${title}, preparing: ${result.reason}`)

@@ -36,6 +36,12 @@ export async function startServer<T>(
 ): Promise<Server<T>> {
   const [program, ...args] = command
   const child = spawn(program, args, { stdio: 'ignore' })
+  // Whatever goes wrong here, the server does not outlive the bench.
+  const kill = (): void => {
+    child.kill('SIGKILL')
+  }
+  process.once('exit', kill)
+  child.once('exit', () => process.off('exit', kill))
   const failed = once(child, 'error').then(() => {
     throw new SkippedError(`${program} is not installed`)
   })
