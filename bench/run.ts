@@ -5,7 +5,15 @@
  *
  * Run: npm run bench -- --help
  */
-import { accessSync, constants, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -94,7 +102,9 @@ async function main(): Promise<void> {
     data: join(options.dataDir, `data-${process.pid}`),
   }
   const removeDirs = (): void => {
-    for (const dir of Object.values(dirs)) rmSync(dir, { recursive: true, force: true })
+    for (const dir of Object.values(dirs)) {
+      if (existsSync(dir)) rmSync(dir, { recursive: true, force: true })
+    }
   }
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, () => {
@@ -122,6 +132,7 @@ async function main(): Promise<void> {
 function makeDir(option: string, dir: string): void {
   try {
     makeMissing(dir)
+    if (!statSync(dir).isDirectory()) throw new Error(`${dir} is no directory`)
     accessSync(dir, constants.W_OK)
   } catch (error) {
     throw new OptionError(`${option}: ${error instanceof Error ? error.message : String(error)}`)
