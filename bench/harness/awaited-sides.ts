@@ -1,6 +1,9 @@
 /** One durable append after another, by turns with the bare loop that writes and syncs the same bytes. */
+import { join } from 'node:path'
+
 import type { Partition } from '../../lib/types.ts'
 import { type Alternated, alternate } from './alternate.ts'
+import { diskUsage } from './disk-usage.ts'
 import { bareAppends } from './limits.ts'
 import { makeValues } from './payload.ts'
 import { batchBytes, topicName, withLog } from './varve.ts'
@@ -37,20 +40,19 @@ export function awaitedSides(
   }
 }
 
-async function measureBoth(
+/** Appends of varve by turns with another way to append a value, both warmed up alike. */
+export function awaitedBeside(
   context: Context,
-  open: (partition: Partition) => AwaitedCalls,
-): Promise<Outcome> {
-  const recordSize = batchBytes(values.slice(0, 1))
-  const bare = bareAppends(context.dir, recordSize)
-  const measured = await withLog(context.dir, async log => {
+  append: (value: Buffer) => Promise<unknown>,
+  open: (partition: Partition) => AwaitedCalls = appends,
+): Promise<Readonly<Record<'varve' | 'other', Alternated>>> {
+  return withLog(context.dir, async log => {
     const calls = open((await log.topic(topicName)).partition(0))
-    let index = 0
+    const valueAt = (index: number): Buffer => values[index % values.length] as Buffer
+    let own = 0
+    let others = 0
     const both = await alternate(
-      {
-        bare: () => bare.append(),
-        varve: () => calls.call(values[index++ % values.length] as Buffer),
-      },
+      { other: () => append(valueAt(others++)), varve: () => calls.call(valueAt(own++)) },
       {
         calls: context.pick(count, smokeCount),
         warmUpCalls: context.pick(warmUpCount, smokeWarmUpCount),
@@ -59,9 +61,26 @@ async function measureBoth(
     await calls.end()
     return both
   })
+}
+
+/** What is measured where nothing else is said: the append itself. */
+export function appends(partition: Partition): AwaitedCalls {
+  return { call: value => partition.append({ value }), end: () => Promise.resolve() }
+}
+
+async function measureBoth(
+  context: Context,
+  open: (partition: Partition) => AwaitedCalls,
+): Promise<Outcome> {
+  const recordSize = batchBytes(values.slice(0, 1))
+  const bare = bareAppends(context.dir, recordSize)
+  const measured = await awaitedBeside(context, () => bare.append(), open)
   bare.close()
   const outcomeOf = ({ calls: records, ...phase }: Alternated): Outcome => {
     return { ...phase, records, bytes: records * recordSize }
   }
-  return { ...outcomeOf(measured.varve), beside: { 'bare loop': outcomeOf(measured.bare) } }
+  const own = { ...outcomeOf(measured.varve), bytesOnDisk: diskUsage(join(context.dir, 'log')) }
+  const bareBytesOnDisk = diskUsage(context.dir) - own.bytesOnDisk
+  const limit = { ...outcomeOf(measured.other), bytesOnDisk: bareBytesOnDisk }
+  return { ...own, beside: { 'bare loop': limit } }
 }

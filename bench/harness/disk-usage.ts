@@ -6,10 +6,14 @@ const bytesPerBlock = 512
 
 /** Allocated bytes of everything below `dir`. */
 export function diskUsage(dir: string): number {
-  let bytes = 0
-  for (const entry of readdirSync(dir, { recursive: true, withFileTypes: true })) {
-    if (entry.isFile())
-      bytes += lstatSync(join(entry.parentPath, entry.name)).blocks * bytesPerBlock
-  }
-  return bytes
+  return allocatedBytes(
+    readdirSync(dir, { recursive: true, withFileTypes: true })
+      .filter(entry => entry.isFile())
+      .map(entry => join(entry.parentPath, entry.name)),
+  )
+}
+
+/** Allocated bytes of these files. */
+export function allocatedBytes(paths: readonly string[]): number {
+  return paths.reduce((bytes, path) => bytes + lstatSync(path).blocks * bytesPerBlock, 0)
 }

@@ -16,7 +16,7 @@ import {
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 
-import { diskUsage } from './disk-usage.ts'
+import { allocatedBytes, diskUsage } from './disk-usage.ts'
 import { measure } from './measure.ts'
 import { seededBytes } from './payload.ts'
 import { LatencyRecorder } from './statistics.ts'
@@ -212,14 +212,14 @@ export async function bareLoop(
 
 /**
  * Raw read: 1 MiB at a time, one read after another, into one buffer, or into `fresh` memory each
- * time as a reader must do whose buffers stay valid.
+ * time as a reader must do whose buffers stay valid. As with the readers of varve, the second pass counts.
  */
 export async function rawRead(
   paths: readonly string[],
   of: { readonly records: number; readonly memory: 'reused' | 'fresh' },
 ): Promise<Outcome> {
   const buffer = Buffer.allocUnsafeSlow(mebibyte)
-  const { phase, value: bytes } = await measure(async () => {
+  const pass = async (): Promise<number> => {
     let total = 0
     for (const path of paths) {
       const fd = openSync(path, 'r')
@@ -233,26 +233,44 @@ export async function rawRead(
       closeSync(fd)
     }
     return total
-  })
-  return { ...phase, records: of.records, bytes }
+  }
+  await pass()
+  const { phase, value: bytes } = await measure(pass)
+  return { ...phase, records: of.records, bytes, bytesOnDisk: allocatedBytes(paths) }
 }
 
-/** Reads of `sizeBytes` at given positions of one file, each by one `readSync`. */
+/** Batches of `sizeBytes` each, chosen by number across all the files, each by one `readSync`. */
 export async function bareRandomReads(
-  path: string,
-  of: { readonly positions: readonly number[]; readonly sizeBytes: number },
+  paths: readonly string[],
+  of: { readonly batches: readonly number[]; readonly sizeBytes: number },
 ): Promise<Outcome> {
-  const fd = openSync(path, 'r')
-  const latencies = new LatencyRecorder(of.positions.length)
+  const { batches, sizeBytes } = of
+  const files = paths.map(path => ({
+    fd: openSync(path, 'r'),
+    count: statSync(path).size / sizeBytes,
+  }))
+  const placeOf = (batch: number): { fd: number; position: number } => {
+    let index = batch
+    for (const { fd, count } of files) {
+      if (index < count) return { fd, position: index * sizeBytes }
+      index -= count
+    }
+    throw new Error(`there is no batch ${batch}`)
+  }
+  const places = batches.map(placeOf)
+  const latencies = new LatencyRecorder(batches.length)
   const { phase, value: bytes } = await measure(async () => {
     let total = 0
-    for (const position of of.positions) {
+    for (const { fd, position } of places) {
       const start = performance.now()
-      total += readSync(fd, Buffer.allocUnsafe(of.sizeBytes), 0, of.sizeBytes, position)
+      total += readSync(fd, Buffer.allocUnsafe(sizeBytes), 0, sizeBytes, position)
       latencies.add(performance.now() - start)
     }
     return total
   })
-  closeSync(fd)
-  return { ...phase, records: of.positions.length, bytes, latency: latencies.summary() }
+  for (const { fd } of files) closeSync(fd)
+  if (bytes !== batches.length * sizeBytes)
+    throw new Error('batches are not where they were thought')
+  const bytesOnDisk = allocatedBytes(paths)
+  return { ...phase, records: batches.length, bytes, bytesOnDisk, latency: latencies.summary() }
 }

@@ -34,7 +34,7 @@ export function makeValueSets(
   )
 }
 
-/** Values as services log them: JSON, about 250 bytes each, a quarter of that compressed. */
+/** Values as services log them: JSON, some 230 bytes each, a quarter of that compressed. */
 export function makeJsonValues(count: number): readonly Buffer[] {
   const random = seededBytes(count * 8, 7)
   return Array.from({ length: count }, (_, index) => {

@@ -1,5 +1,8 @@
 /** What the reading workloads share: the log that they read, warm in the page cache. */
+import { join } from 'node:path'
+
 import type { From, Partition, ReadOptions, RecordBatch } from '../../lib/types.ts'
+import { diskUsage } from './disk-usage.ts'
 import { measure } from './measure.ts'
 import { filledPartition, fillLog, withLog } from './varve.ts'
 import type { Context, Outcome, Side } from './workload.ts'
@@ -36,7 +39,8 @@ export async function iterate(
     await pass(partition)
     const { phase, value } = await measure(() => pass(partition))
     const { checksum, bytes } = value
-    return { ...phase, records, bytes, figures: { checksum } }
+    const bytesOnDisk = diskUsage(join(context.preparedDir, 'log'))
+    return { ...phase, records, bytes, bytesOnDisk, figures: { checksum } }
   })
 }
 

@@ -70,25 +70,61 @@ export function ratioAtMost(
   }
 }
 
-/** So many times the best of the peers that promise the same durability. */
+/** Varve against another side, with no bound: what is shown and not aimed at. */
+export function compared(side: string, metric: Metric): Target {
+  return { text: `× ${side}`, figure: outcomes => pairedRatio(outcomes, side, metric) }
+}
+
+/** So many times the best of the peers that promise the same durability, each as documented. */
 export function timesBestPeer(atLeast: number, metric: Metric): Target {
+  return { ...comparedToBestPeer(metric), text: `≥ ${atLeast} × the best peer`, atLeast }
+}
+
+/** As `timesBestPeer`, with no bound; `isHelped` takes those with a group commit of ours instead. */
+export function comparedToBestPeer(
+  metric: Metric,
+  { isHelped = false }: { readonly isHelped?: boolean } = {},
+): Target {
+  return {
+    text: `× the best peer${isHelped ? ' with a group commit of ours' : ''}`,
+    figure(outcomes, variant) {
+      const names = comparablePeers(variant, isHelped)
+      const best = bestOf(names, name => medianOf(outcomes, name, metric))
+      return best === null ? null : pairedRatio(outcomes, best, metric)
+    },
+  }
+}
+
+/** How many times as fast as a peer varve was that took turns with it in one process. */
+export const timesFaster = 'varve beside it, times as fast'
+
+/** So many times the best of the peers of the same durability, by the turns that each took with varve. */
+export function timesBestPeerBeside(atLeast: number): Target {
   return {
     text: `≥ ${atLeast} × the best peer`,
     figure(outcomes, variant) {
-      const best = bestPeer(outcomes, variant, metric)
-      return best === null ? null : pairedRatio(outcomes, best, metric)
+      const times = comparablePeers(variant, false).map(name =>
+        medianOf(outcomes, name, figure(timesFaster)),
+      )
+      const measured = times.filter(value => value !== null)
+      return measured.length === 0 ? null : Math.min(...measured)
     },
     atLeast,
   }
 }
 
-function bestPeer(outcomes: Outcomes, variant: Variant, metric: Metric): string | null {
+function comparablePeers(variant: Variant, isHelped: boolean): readonly string[] {
+  return Object.entries(variant.sides)
+    .filter(([, side]) => side.kind === 'peer' && (side.isHelped ?? false) === isHelped)
+    .filter(([, side]) => (side.durability ?? variant.durability) === variant.durability)
+    .map(([name]) => name)
+}
+
+function bestOf(names: readonly string[], rateOf: (name: string) => number | null): string | null {
   let best: string | null = null
   let bestRate = 0
-  for (const [name, side] of Object.entries(variant.sides)) {
-    const isComparable = (side.durability ?? variant.durability) === variant.durability
-    if (side.kind !== 'peer' || side.isHelped === true || !isComparable) continue
-    const rate = medianOf(outcomes, name, metric)
+  for (const name of names) {
+    const rate = rateOf(name)
     if (rate !== null && rate > bestRate) {
       best = name
       bestRate = rate

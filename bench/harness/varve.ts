@@ -52,17 +52,27 @@ export async function closedLoop(
   of: { readonly calls: number; readonly inFlight: number },
   call: (index: number) => Promise<unknown>,
 ): Promise<Latency> {
+  return (await timedLoop({ ...of, atMostMs: Number.POSITIVE_INFINITY }, call)).latency
+}
+
+/** As `closedLoop`, but begins no call after so many ms; tells how many were answered, too. */
+export async function timedLoop(
+  of: { readonly calls: number; readonly inFlight: number; readonly atMostMs: number },
+  call: (index: number) => Promise<unknown>,
+): Promise<{ readonly latency: Latency; readonly calls: number }> {
   const latencies = new LatencyRecorder(of.calls)
+  const end = performance.now() + of.atMostMs
   let next = 0
   const lane = async (): Promise<void> => {
     while (next < of.calls) {
       const start = performance.now()
+      if (start > end) return
       await call(next++)
       latencies.add(performance.now() - start)
     }
   }
   await Promise.all(Array.from({ length: Math.min(of.inFlight, of.calls) }, lane))
-  return latencies.summary()
+  return { latency: latencies.summary(), calls: next }
 }
 
 /** Fills a log of one partition with values of `recordBytes`, `recordsPerCall` to the batch. */

@@ -1,6 +1,7 @@
 /**
  * better-sqlite3: a prepared statement in transactions, write-ahead log as its documentation
- * recommends, `synchronous = FULL` so that a commit is on the disk.
+ * recommends, `synchronous = FULL` so that a commit is on the disk. Reads by `all`, which is faster than
+ * `iterate`, a thousand rows at a time.
  */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -11,7 +12,7 @@ import { loadPeer, type Peer, type PeerStore } from './peer.ts'
 interface Statement {
   run(...values: readonly unknown[]): unknown
   raw(): Statement
-  iterate(): Iterable<readonly [number, Buffer]>
+  all(...values: readonly unknown[]): readonly (readonly [number, Buffer])[]
 }
 
 interface Database {
@@ -24,6 +25,7 @@ interface Database {
 
 /** Larger transactions gain nothing and outgrow the write-ahead log. */
 const maxValues = 10_000
+const readCount = 1000
 
 function openStore(dir: string): PeerStore {
   const Sqlite = loadPeer('better-sqlite3') as new (path: string) => Database
@@ -33,7 +35,9 @@ function openStore(dir: string): PeerStore {
   database.pragma('synchronous = FULL')
   database.exec('CREATE TABLE log (record_offset INTEGER PRIMARY KEY, value BLOB NOT NULL)')
   const insert = database.prepare('INSERT INTO log (value) VALUES (?)')
-  const select = database.prepare('SELECT record_offset, value FROM log ORDER BY record_offset')
+  const select = database.prepare(
+    'SELECT record_offset, value FROM log WHERE record_offset > ? ORDER BY record_offset LIMIT ?',
+  )
   const insertAll = database.transaction(values => {
     for (const value of values) insert.run(value)
   })
@@ -41,14 +45,20 @@ function openStore(dir: string): PeerStore {
   return {
     append: values => group.append(values),
     appendAlone: async values => insertAll(values),
-    async scan() {
+    async scan(count) {
       let records = 0
       let bytes = 0
       let checksum = 0
-      for (const [offset, value] of select.raw().iterate()) {
-        records++
-        bytes += value.length
-        checksum += offset + value.length
+      const page = select.raw()
+      for (let last = 0; records < count; ) {
+        const rows = page.all(last, readCount)
+        if (rows.length === 0) break
+        for (const [offset, value] of rows) {
+          records++
+          bytes += value.length
+          checksum += offset + value.length
+          last = offset
+        }
       }
       return { records, bytes, checksum }
     },

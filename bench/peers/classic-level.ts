@@ -58,12 +58,12 @@ async function openStore(dir: string): Promise<PeerStore> {
   return {
     append: values => group.append(values),
     appendAlone: write,
-    async scan() {
+    async scan(count) {
       let records = 0
       let bytes = 0
       let checksum = 0
       const iterator = level.iterator()
-      for (;;) {
+      while (records < count) {
         const entries = await iterator.nextv(readCount)
         if (entries.length === 0) break
         for (const [key, value] of entries) {

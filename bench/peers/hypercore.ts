@@ -16,7 +16,7 @@ async function openStore(dir: string): Promise<PeerStore> {
   await core.ready()
   return {
     append: values => core.append(values),
-    async scan() {
+    async scan(count) {
       let records = 0
       let bytes = 0
       let checksum = 0
@@ -24,6 +24,7 @@ async function openStore(dir: string): Promise<PeerStore> {
         bytes += block.length
         checksum += records + block.length
         records++
+        if (records === count) break
       }
       return { records, bytes, checksum }
     },

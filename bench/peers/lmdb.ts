@@ -30,7 +30,7 @@ function openStore(dir: string): PeerStore {
       for (const value of values) void database.put(nextOffset++, value, { append: true })
       return database.flushed
     },
-    async scan() {
+    async scan(count) {
       let records = 0
       let bytes = 0
       let checksum = 0
@@ -38,6 +38,7 @@ function openStore(dir: string): PeerStore {
         records++
         bytes += value.length
         checksum += key + value.length
+        if (records === count) break
       }
       return { records, bytes, checksum }
     },

@@ -11,7 +11,6 @@ import { freePort, startServer } from './server.ts'
 interface Message {
   readonly data: Uint8Array
   readonly seq: number
-  readonly info: { readonly pending: number }
 }
 
 interface Consumer {
@@ -59,7 +58,7 @@ async function openStore(dir: string): Promise<PeerStore> {
   )
   return {
     append: values => group.append(values),
-    async scan() {
+    async scan(count) {
       const consumer = await jetstream.consumers.get(stream)
       let records = 0
       let bytes = 0
@@ -68,7 +67,7 @@ async function openStore(dir: string): Promise<PeerStore> {
         records++
         bytes += message.data.length
         checksum += message.seq + message.data.length
-        if (message.info.pending === 0) break
+        if (records === count) break
       }
       return { records, bytes, checksum }
     },

@@ -18,8 +18,8 @@ export interface PeerStore {
   append(values: readonly Buffer[]): Promise<unknown>
   /** As `append`, by the store's own means alone, where `append` shares commits by a `GroupCommit` of ours. */
   appendAlone?(values: readonly Buffer[]): Promise<unknown>
-  /** Reads everything in the order of offsets. */
-  scan(): Promise<Scanned>
+  /** Reads so many records from the first on, in the order of offsets, values included. */
+  scan(count: number): Promise<Scanned>
   close(): Promise<void>
 }
 

@@ -65,12 +65,12 @@ async function openStore(dir: string): Promise<PeerStore> {
   return {
     append: values => group.append(values),
     appendAlone: add,
-    async scan() {
+    async scan(count) {
       const reader = client.withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer })
       let records = 0
       let bytes = 0
       let checksum = 0
-      for (let start = '-'; ; ) {
+      for (let start = '-'; records < count; ) {
         const entries = await reader.xRange(stream, start, '+', { COUNT: readCount })
         for (const { message } of entries) {
           bytes += message.value.length

@@ -14,6 +14,10 @@ const peerColors: readonly string[] = [
   '#a05195',
   '#588157',
   '#4d908e',
+  // Of the three that come once more, with a group commit of ours.
+  '#8c2f1b',
+  '#b0892f',
+  '#9fa8da',
 ]
 
 /** Height that a bar takes, and what is around the bars, in CSS pixels. */

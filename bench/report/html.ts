@@ -11,7 +11,7 @@ const style = `
 :root { color-scheme: light dark; --ink: #1f2328; --soft: #667; --line: #d9dce1; --page: #fff; --card: #f6f7f9; --own: #0f7b6c; --miss: #b3401f }
 @media (prefers-color-scheme: dark) { :root { --ink: #e4e7eb; --soft: #9aa3ad; --line: #343a42; --page: #14171b; --card: #1d2126; --own: #4fc3b0; --miss: #ef8a68 } }
 * { box-sizing: border-box }
-body { margin: 0 auto; padding: 2rem 1.5rem 5rem; max-width: 76rem; color: var(--ink); background: var(--page); font: 15px/1.5 system-ui, sans-serif }
+body { margin: 0 auto; padding: 2rem 1.5rem 5rem; max-width: 84rem; color: var(--ink); background: var(--page); font: 15px/1.5 system-ui, sans-serif }
 h1 { font-size: 1.7rem; margin: 0 0 1rem } h2 { font-size: 1.2rem; margin: 3rem 0 .3rem } p { margin: .3rem 0; max-width: 60rem }
 nav { margin: 1rem 0; display: flex; flex-wrap: wrap; gap: .3rem .9rem } a { color: var(--own) }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1.2rem; padding: 1rem; margin: 0; background: var(--card); border-radius: 8px }
@@ -58,8 +58,9 @@ ${report.isSmoke ? '<p class="warning">A smoke run: everything tiny, the figures
 <dl>${head.join('\n')}</dl>
 <nav>${links.join('\n')}</nav>
 <p class="soft">Medians over the rounds; sides take turns, and ratios are medians of the ratios of each
-round. Limits are the same bytes through the fewest system calls that could do the job. Of peers that are
-servers, processor time and memory are those of the client alone.</p>
+round; the least and the most of the rounds stand behind them. Limits are the same bytes through the fewest system calls that could do the job. Of peers that are
+servers, processor time and memory are those of the client alone. MB/s are of the same bytes on every
+side of a workload: what the records take in varve's log, or their values where it says so.</p>
 ${failuresOf(report)}
 ${report.workloads.map(section).join('\n')}
 ${report.micro.map(({ name, text: output }) => `<h2 id="${text(name)}">${text(name)}</h2>\n<pre>${text(output)}</pre>`).join('\n')}
@@ -104,7 +105,7 @@ function chartElement(workload: WorkloadReport): string {
   const chart = chartOf(workload)
   if (chart === null) return ''
   const data = JSON.stringify(chart.config).replaceAll('<', '\\u003c')
-  return `<div class="chart" style="height: ${chart.height}px"><canvas></canvas><script type="application/json">${data}</script></div>`
+  return `<div class="chart" style="height: ${chart.height}px"><canvas role="img" aria-label="${text(workload.question)} ${text(workload.chart.label)}; the table below has the figures"></canvas><script type="application/json">${data}</script></div>`
 }
 
 function targetItem(variant: string, target: TargetReport): string {

@@ -7,7 +7,11 @@ export function toMarkdown(report: Report): string {
   const lines = ['# Benchmarks', '']
   if (report.isSmoke) lines.push('A smoke run: everything tiny, the figures mean nothing.', '')
   for (const [name, value] of headOf(report)) lines.push(`- ${name}: ${value}`)
-  lines.push('', 'Medians over the rounds; ratios are medians of the ratios of each round.', '')
+  lines.push(
+    '',
+    'Medians over the rounds; ratios are medians of the ratios of each round (least … most of them). MB/s are of the same bytes on every side.',
+    '',
+  )
   for (const workload of report.workloads) lines.push(...workloadLines(workload))
   for (const { name, text } of report.micro) lines.push(`## ${name}`, '', '```', text, '```', '')
   if (report.failures.length > 0) lines.push('## Failures', '')

@@ -4,7 +4,16 @@ import type { Probe } from '../harness/probe.ts'
 import type { VariantResult } from '../harness/run-workload.ts'
 import { median } from '../harness/statistics.ts'
 import { isReached } from '../harness/targets.ts'
-import type { Durability, Metric, Outcome, Series, Side, Workload } from '../harness/workload.ts'
+import type {
+  Durability,
+  Metric,
+  Outcome,
+  Outcomes,
+  Series,
+  Side,
+  Target,
+  Workload,
+} from '../harness/workload.ts'
 
 /** One side of one variant: medians over the rounds, and the rounds themselves. */
 export interface SideReport {
@@ -27,11 +36,15 @@ export interface SideReport {
   readonly rounds: readonly Outcome[]
 }
 
-/** One target and what became of it; null where it could not be told. */
+/** One target and what became of it; null where it could not be told, or there is no bound. */
 export interface TargetReport {
   readonly text: string
   readonly figure: number | null
   readonly isReached: boolean | null
+  /** The figure of each round by itself: how far they are apart is how little the median may mean. */
+  readonly rounds: readonly number[]
+  /** How many of the rounds reach it by themselves; null without a bound. */
+  readonly reachedRounds: number | null
 }
 
 /** One variant. */
@@ -96,16 +109,32 @@ function reportVariant(workload: Workload, result: VariantResult): VariantReport
       const { kind } = side
       return [{ name, kind, durability, ...sumUp(rounds, workload.chart.metric), rounds }]
     }),
-    targets: variant.targets.map(target => {
-      const figure = target.figure(outcomes, variant)
-      return {
-        text: target.text,
-        figure,
-        isReached: figure === null ? null : isReached(target, figure),
-      }
-    }),
+    targets: variant.targets.map(target => reportTarget(target, result)),
     skipped: result.skipped,
   }
+}
+
+function reportTarget(target: Target, { outcomes, variant }: VariantResult): TargetReport {
+  const figure = target.figure(outcomes, variant)
+  const hasBound = target.atLeast !== undefined || target.atMost !== undefined
+  const rounds: number[] = []
+  for (let round = 0; round < (outcomes['varve'] ?? []).length; round++) {
+    const own = target.figure(outcomesOf(outcomes, round), variant)
+    if (own !== null && Number.isFinite(own)) rounds.push(own)
+  }
+  return {
+    text: target.text,
+    figure,
+    isReached: figure === null || !hasBound ? null : isReached(target, figure),
+    rounds,
+    reachedRounds: hasBound ? rounds.filter(own => isReached(target, own)).length : null,
+  }
+}
+
+/** Only what one round found. */
+function outcomesOf(outcomes: Outcomes, round: number): Outcomes {
+  const entries = Object.entries(outcomes).map(([side, all]) => [side, all.slice(round, round + 1)])
+  return Object.fromEntries(entries) as Outcomes
 }
 
 function sumUp(

@@ -27,7 +27,7 @@ export function rowOf(variant: VariantReport, side: SideReport): readonly string
     side.name,
     side.durability ?? '',
     formatCount(side.recordsPerSecond),
-    significant(side.bytesPerSecond / 1e6),
+    side.bytesPerSecond === 0 ? '' : significant(side.bytesPerSecond / 1e6),
     micros(side.p50Micros),
     micros(side.p99Micros),
     micros(side.p999Micros),
@@ -45,10 +45,18 @@ export function shapeOf(variant: VariantReport): string {
   return `${recordBytes.toLocaleString('en')} B × ${(recordsPerCall ?? 1).toLocaleString('en')}`
 }
 
-/** A target with its figure and whether it is reached. */
+/** A target with its figure, how far the rounds are apart, and whether it is reached, by how many of them. */
 export function describeTarget(target: TargetReport): string {
-  if (target.figure === null) return `${target.text}: not measured`
-  return `${target.text}: ${formatCount(target.figure)}, ${target.isReached ? 'reached' : 'missed'}`
+  const { figure, rounds, reachedRounds } = target
+  if (figure === null) return `${target.text}: not measured`
+  const span = `${formatCount(Math.min(...rounds))} … ${formatCount(Math.max(...rounds))}`
+  const value = `${formatCount(figure)} (${rounds.length > 1 ? span : 'one round'})`
+  if (reachedRounds === null) return `${target.text}: ${value}`
+  const verdict = target.isReached ? 'reached' : 'missed'
+  // Where the rounds do not agree, the verdict is as weak as that.
+  const isUnanimous = reachedRounds === (target.isReached ? rounds.length : 0)
+  const share = isUnanimous ? '' : ` (reached by ${reachedRounds} of ${rounds.length} rounds)`
+  return `${target.text}: ${value}, ${verdict}${share}`
 }
 
 /** The figures of a side that have no column. */
@@ -84,7 +92,7 @@ function probeOf(probe: Probe): readonly (readonly [string, string])[] {
       `p50 ${formatMicros(fdatasync.p50)}, p99 ${formatMicros(fdatasync.p99)}`,
     ],
     ['raw write', `${formatBytes(probe.rawWrite)}/s`],
-    ['raw read', `${formatBytes(probe.rawRead)}/s`],
+    ['raw read, from the page cache', `${formatBytes(probe.rawRead)}/s`],
     [`CRC-32C alone (${probe.crcKind})`, `${formatBytes(probe.crc)}/s`],
     ['encoder alone, 100 B', `${formatCount(probe.encoder)} records/s`],
   ]

@@ -4,10 +4,10 @@
  * Expectation: one fdatasync, and some 30 µs for the call, the encoding and the way there and back:
  * ≤ 1.3 times the bare loop of one `writeSync` and one awaited fdatasync of the same bytes.
  */
-import { awaitedShape, awaitedSides } from '../harness/awaited-sides.ts'
-import { metrics, ratioAtMost, timesBestPeer } from '../harness/targets.ts'
+import { appends, awaitedShape, awaitedSides } from '../harness/awaited-sides.ts'
+import { metrics, ratioAtMost, timesBestPeerBeside } from '../harness/targets.ts'
 import type { Workload } from '../harness/workload.ts'
-import { peerAppendSides } from '../peers/peer-sides.ts'
+import { peerAwaitedSides } from '../peers/peer-sides.ts'
 
 /** One awaited append after another. */
 export const appendAwaited: Workload = {
@@ -19,21 +19,12 @@ export const appendAwaited: Workload = {
     {
       ...awaitedShape,
       sides: {
-        ...awaitedSides(partition => ({
-          call: value => partition.append({ value }),
-          end: () => Promise.resolve(),
-        })),
-        ...peerAppendSides({
-          recordBytes: awaitedShape.recordBytes,
-          recordsPerCall: 1,
-          inFlight: 1,
-          calls: 2000,
-          smokeCalls: 10,
-        }),
+        ...awaitedSides(appends),
+        ...peerAwaitedSides(awaitedShape.recordBytes),
       },
       targets: [
         ratioAtMost('bare loop', 1.3, { what: 'p50', metric: metrics.p50Micros }),
-        timesBestPeer(1, metrics.recordsPerSecond),
+        timesBestPeerBeside(1),
       ],
     },
   ],

@@ -7,8 +7,9 @@
  * Encoding 1,000 records takes 100 µs, which hides behind the fdatasync except with one call.
  */
 import { appendSide, bareClosedLoopSide, rawWriteSide } from '../harness/append-sides.ts'
-import { metrics, ratioAtLeast } from '../harness/targets.ts'
+import { compared, comparedToBestPeer, metrics, ratioAtLeast } from '../harness/targets.ts'
 import type { Variant, Workload } from '../harness/workload.ts'
+import { peerAppendSides } from '../peers/peer-sides.ts'
 
 /** Fewer calls where each takes an fdatasync of its own: the time is what is limited. */
 const points = [
@@ -29,8 +30,14 @@ function variantOf(point: { readonly inFlight: number; readonly calls: number })
       'bare closed loop': bareClosedLoopSide(load),
       varve: appendSide(load),
       'raw write': rawWriteSide(load),
+      ...peerAppendSides({ ...load, smokeCalls: point.inFlight, atMostMs: 1500 }),
     },
-    targets: [ratioAtLeast('bare closed loop', 0.85, metrics.bytesPerSecond)],
+    targets: [
+      ratioAtLeast('bare closed loop', 0.85, metrics.bytesPerSecond),
+      compared('raw write', metrics.bytesPerSecond),
+      comparedToBestPeer(metrics.recordsPerSecond),
+      comparedToBestPeer(metrics.recordsPerSecond, { isHelped: true }),
+    ],
   }
 }
 

@@ -13,6 +13,7 @@ import { makeValues } from '../harness/payload.ts'
 import { absolute, metrics } from '../harness/targets.ts'
 import { topicName, withLog } from '../harness/varve.ts'
 import type { Context, Outcome, Variant, Workload } from '../harness/workload.ts'
+import { formatBytes } from '../report/format.ts'
 
 const recordBytes = 100
 const values = makeValues(1000, recordBytes)
@@ -22,10 +23,15 @@ function loopCount(context: Context, count: number): number {
   return context.pick(Math.max(4, 2_000_000 / count), 2)
 }
 
+/** So that all N records fit, with their keys' and lengths' room. */
+function queueOf(count: number): number {
+  return Math.max(16 << 20, count * recordBytes * 2)
+}
+
 async function append(context: Context, count: number): Promise<Outcome> {
   const n = context.pick(count, 200)
   const rounds = loopCount(context, count)
-  const maxQueuedBytes = Math.max(16 << 20, n * recordBytes * 2)
+  const maxQueuedBytes = queueOf(n)
   const measured = await withLog(
     context.dir,
     async log => {
@@ -72,7 +78,7 @@ async function barePromises(context: Context, count: number): Promise<Outcome> {
 
 function variantOf(count: number): Variant {
   return {
-    name: `N = ${count.toLocaleString('en')}`,
+    name: `N = ${count.toLocaleString('en')}, maxQueuedBytes = ${formatBytes(queueOf(count))}`,
     recordBytes,
     recordsPerCall: 1,
     durability: 'durable',

@@ -9,10 +9,10 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 
 import type { Consumer, Log } from '../../lib/index.ts'
-import { bareLoop } from '../harness/limits.ts'
+import { type Alternated, alternate } from '../harness/alternate.ts'
+import { bareAppends } from '../harness/limits.ts'
 import { measure } from '../harness/measure.ts'
 import { makeValues } from '../harness/payload.ts'
-import { LatencyRecorder } from '../harness/statistics.ts'
 import { absolute, medianOf, metrics } from '../harness/targets.ts'
 import { batchBytes, topicName, withLog } from '../harness/varve.ts'
 import type { Context, Outcome, Outcomes, Variant, Workload } from '../harness/workload.ts'
@@ -56,22 +56,25 @@ function unawaited(context: Context, partitions: number): Promise<Outcome> {
   })
 }
 
+/** One commit after another, by turns with the bare loop that writes and syncs as much. */
 function awaited(context: Context): Promise<Outcome> {
-  const commits = context.pick(4000, 20)
+  const bytes = batchBytes(makeValues(1, recordBytes))
+  const bare = bareAppends(context.dir, bytes)
   return withLog(context.dir, async log => {
     const consumer = await memberOf(log, 1)
-    const latencies = new LatencyRecorder(commits)
-    const { phase } = await measure(async () => {
-      for (let index = 0; index < commits; index++) {
-        const start = performance.now()
-        const offset = 1 + (index % offsets)
-        await consumer.commit([{ topic: topicName, partition: 0, offset }])
-        latencies.add(performance.now() - start)
-      }
-    })
+    let index = 0
+    const commit = (): Promise<void> =>
+      consumer.commit([{ topic: topicName, partition: 0, offset: 1 + (index++ % offsets) }])
+    const measured = await alternate(
+      { bare: () => bare.append(), varve: commit },
+      { calls: context.pick(4000, 20), warmUpCalls: context.pick(4000, 5) },
+    )
     await consumer.close()
-    const bytes = commits * recordBytes
-    return { ...phase, records: commits, bytes, latency: latencies.summary() }
+    bare.close()
+    const outcomeOf = ({ calls: records, ...phase }: Alternated): Outcome => {
+      return { ...phase, records, bytes: records * bytes }
+    }
+    return { ...outcomeOf(measured.varve), beside: { 'bare loop': outcomeOf(measured.bare) } }
   })
 }
 
@@ -108,14 +111,8 @@ export const groupCommits: Workload = {
       recordsPerCall: 1,
       durability: 'durable',
       sides: {
-        'bare loop': {
-          kind: 'limit',
-          run: context =>
-            bareLoop(context.dir, {
-              recordBytes: batchBytes(makeValues(1, recordBytes)),
-              records: context.pick(4000, 20),
-            }),
-        },
+        // By turns with varve, in its process.
+        'bare loop': { kind: 'limit' },
         varve: { kind: 'varve', run: awaited },
       },
       targets: [

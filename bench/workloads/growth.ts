@@ -42,11 +42,18 @@ async function growth(context: Context): Promise<Outcome> {
   const sets = values.map(set => set.map(value => ({ value })))
   const callBytes = batchBytes(values[0] ?? [])
   let calls = 0
+  let appendMs = 0
+  let cpuMicros = 0
   const append = async (partition: Partition, bytes: number): Promise<number> => {
     const own = Math.max(1, Math.ceil(bytes / callBytes))
+    const cpu = process.cpuUsage()
+    const start = performance.now()
     await closedLoop({ calls: own, inFlight: 256 }, index =>
       partition.append(sets[index % sets.length] ?? []),
     )
+    appendMs += performance.now() - start
+    const { user, system } = process.cpuUsage(cpu)
+    cpuMicros += user + system
     calls += own
     return own * callBytes
   }
@@ -83,10 +90,14 @@ async function growth(context: Context): Promise<Outcome> {
   const rawBytesPerSecond = median(raw)
   return {
     ...phase,
+    // Of the appends alone, without the raw writes and the reads between them.
+    seconds: appendMs / 1000,
+    cpuSeconds: cpuMicros / 1e6,
     bytes: calls * callBytes,
     records: calls * recordsPerCall,
     bytesOnDisk: diskUsage(join(context.dir, 'log')),
     figures: {
+      'largest size, GB': (sizes.at(-1) ?? 0) / 1e9,
       'append, least / most': spread(appends),
       'read, least / most': spread(reads),
       'append against raw write, at the largest': (appends.at(-1) ?? 0) / rawBytesPerSecond,

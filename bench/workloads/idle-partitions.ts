@@ -5,7 +5,7 @@
  * small objects of 100 to 200 bytes: ≤ 2 KB of heap, and no file handle, for nothing is read or
  * written.
  */
-import { readdirSync } from 'node:fs'
+import { readdirSync, readlinkSync, realpathSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { openLog } from '../../lib/index.ts'
@@ -19,12 +19,21 @@ function partitionCount(context: Context): number {
   return context.pick(10_000, 50)
 }
 
-/** Open descriptors of this process; 0 where the system does not list them. */
-function fileHandles(): number {
+/** What the open descriptors of this process lead to; null where the system does not list them. */
+function openPaths(): readonly string[] | null {
   try {
-    return readdirSync('/proc/self/fd').length
+    return readdirSync('/proc/self/fd').map(pathOfHandle)
   } catch {
-    return 0
+    return null
+  }
+}
+
+/** The listing's own descriptor is closed by now. */
+function pathOfHandle(fd: string): string {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`)
+  } catch {
+    return ''
   }
 }
 
@@ -38,26 +47,26 @@ async function open(context: Context): Promise<Outcome> {
   const dir = join(context.preparedDir, 'log')
   const partitions = partitionCount(context)
   const bytesBefore = heapBytes()
-  const handlesBefore = fileHandles()
   const { phase, value } = await measure(async () => {
     const log = await openLog(dir)
-    return { log, topic: await log.topic(topicName, { create: false }) }
+    const topic = await log.topic(topicName, { create: false })
+    return { log, all: topic.partitions }
   })
   const heap = heapBytes() - bytesBefore
-  const handles = fileHandles() - handlesBefore
+  const partitionDirs = join(realpathSync(dir), `${topicName}-`)
+  const handles = openPaths()?.filter(path => path.startsWith(partitionDirs)).length
   const { openFiles } = value.log.metrics()
-  const checksum = value.topic.partitions.length
+  const checksum = value.all.length
   await value.log.close()
   return {
     ...phase,
     records: partitions,
-    bytes: heap,
+    bytes: 0,
     bytesOnDisk: diskUsage(dir),
     figures: {
       'heap a partition, bytes': heap / partitions,
-      // The lock and a few files of the whole log are open whatever the number of partitions.
-      'file handles of the process': handles,
-      'file handles of partitions': openFiles,
+      // Where the system does not tell, the log's own count has to do.
+      'file handles of partitions': handles ?? openFiles,
       checksum,
     },
   }

@@ -4,7 +4,8 @@
  *
  * Expectation: 1 MiB holds nine batches of 1,000 records; reading it warm and checking its CRCs takes
  * some 0.5 ms, 55 ns a record, and the record object some 40: ≥ 10 million records a second. A store
- * that returns row by row pays some 500 ns to 1 µs for each.
+ * that returns row by row pays some 500 ns to 1 µs for each, the value included, which varve leaves in
+ * its batch until it is asked for: read-values has both with a Buffer for every value.
  */
 import type { RecordBatch } from '../../lib/types.ts'
 import { batchesSide, prepareReads, readLoad } from '../harness/read-sides.ts'
@@ -18,14 +19,15 @@ function offsetsAndSizes(batch: RecordBatch): number {
   return sum
 }
 
+const tenMillion = absolute('≥ 10 M records/s', {
+  metric: metrics.recordsPerSecond,
+  atLeast: 10_000_000,
+})
+
 const shared = {
   recordBytes: readLoad.recordBytes,
   recordsPerCall: readLoad.recordsPerCall,
   prepare: prepareReads,
-  targets: [
-    absolute('≥ 10 M records/s', { metric: metrics.recordsPerSecond, atLeast: 10_000_000 }),
-    timesBestPeer(10, metrics.recordsPerSecond),
-  ],
 }
 
 /** Sequential reads of batches. */
@@ -40,16 +42,15 @@ export const readBatches: Workload = {
       name: 'offset and value length',
       sides: {
         varve: batchesSide(offsetsAndSizes),
-        ...peerScanSides({ ...readLoad, calls: 200, smokeCalls: 3 }),
+        ...peerScanSides({ ...readLoad, smokeCalls: 3 }),
       },
+      targets: [tenMillion, timesBestPeer(10, metrics.recordsPerSecond)],
     },
     {
       ...shared,
       name: 'the same with reuseBuffers',
-      sides: {
-        varve: batchesSide(offsetsAndSizes, { reuseBuffers: true }),
-        ...peerScanSides({ ...readLoad, calls: 200, smokeCalls: 3 }),
-      },
+      sides: { varve: batchesSide(offsetsAndSizes, { reuseBuffers: true }) },
+      targets: [tenMillion],
     },
   ],
 }

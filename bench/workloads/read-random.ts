@@ -5,6 +5,9 @@
  * ≤ 20 µs where batches are small. Where the batch that holds the record is 109 KB, all of it has to
  * be read and checked: some 40 µs more.
  */
+import { join } from 'node:path'
+
+import { diskUsage } from '../harness/disk-usage.ts'
 import { bareRandomReads } from '../harness/limits.ts'
 import { measure } from '../harness/measure.ts'
 import { makeValues, seededBytes } from '../harness/payload.ts'
@@ -49,12 +52,10 @@ function variantOf(of: {
         kind: 'limit',
         run(context) {
           const sizeBytes = batchBytes(makeValues(recordsPerCall, recordBytes))
-          const [path = ''] = segmentPaths(context.preparedDir)
-          const batches = context.pick(Math.floor((8 << 20) / sizeBytes), 1)
-          const positions = randomNumbers(readCount(context), batches).map(
-            index => index * sizeBytes,
-          )
-          return bareRandomReads(path, { positions, sizeBytes })
+          const offsets = randomNumbers(readCount(context), recordCount(context))
+          // The same batches that varve reads.
+          const batches = offsets.map(offset => Math.floor(offset / recordsPerCall))
+          return bareRandomReads(segmentPaths(context.preparedDir), { batches, sizeBytes })
         },
       },
       varve: {
@@ -74,7 +75,9 @@ function variantOf(of: {
               }
               return total
             })
-            return { ...phase, records: offsets.length, bytes, latency: latencies.summary() }
+            const bytesOnDisk = diskUsage(join(context.preparedDir, 'log'))
+            const latency = latencies.summary()
+            return { ...phase, records: offsets.length, bytes, bytesOnDisk, latency }
           }),
       },
     },

@@ -14,8 +14,9 @@ import {
   readLoad,
   recordsToRead,
 } from '../harness/read-sides.ts'
-import { absolute, metrics, ratioAtLeast } from '../harness/targets.ts'
+import { absolute, comparedToBestPeer, metrics, ratioAtLeast } from '../harness/targets.ts'
 import type { Context, Outcome, Workload } from '../harness/workload.ts'
+import { peerScanSides } from '../peers/peer-sides.ts'
 
 /** A custom async iterator over nothing but a counter. */
 function bareIterator(count: number): AsyncIterable<number> {
@@ -66,9 +67,13 @@ export const readValues: Workload = {
       name: 'batches(), a Buffer for every value',
       ...shape,
       prepare: prepareReads,
-      sides: { varve: batchesSide(offsetsAndValues) },
+      sides: {
+        varve: batchesSide(offsetsAndValues),
+        ...peerScanSides({ ...readLoad, smokeCalls: 3 }),
+      },
       targets: [
         absolute('≥ 4 M records/s', { metric: metrics.recordsPerSecond, atLeast: 4_000_000 }),
+        comparedToBestPeer(metrics.recordsPerSecond),
       ],
     },
     {
