@@ -32,6 +32,7 @@ interface Redis {
   createClient(options: {
     readonly url: string
     readonly socket: { readonly reconnectStrategy: false }
+    readonly commandOptions: { readonly timeout: number }
   }): Client
   readonly RESP_TYPES: { readonly BLOB_STRING: number }
 }
@@ -39,6 +40,7 @@ interface Redis {
 const stream = 'bench'
 const maxValues = 10_000
 const readCount = 1000
+const commandTimeoutMs = 120_000
 
 async function openStore(dir: string): Promise<PeerStore> {
   const { createClient, RESP_TYPES } = loadPeer('redis') as Redis
@@ -51,6 +53,8 @@ async function openStore(dir: string): Promise<PeerStore> {
       const client = createClient({
         url: `redis://127.0.0.1:${port}`,
         socket: { reconnectStrategy: false },
+        // Five seconds by default, which what waits behind 256,000 commands does not keep.
+        commandOptions: { timeout: commandTimeoutMs },
       })
       // What fails is told by the call that fails.
       client.on('error', () => undefined)
