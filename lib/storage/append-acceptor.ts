@@ -165,6 +165,7 @@ export class AppendAcceptor implements LineHost, TurnMember {
     this.#isOpenUrgent = false
     this.#producers.rollback(writtenOffset)
     const calls = this.#acks.takeAbove(writtenOffset)
+    // Nobody waits for what was only queued: the next flush tells, or the end.
     if (lostCount > countOf(calls)) this.#failures.noteLost(error, { isToldToAll: false })
     for (const call of calls) this.noteRejection(call, error)
     this.#line?.rejectAll(error)

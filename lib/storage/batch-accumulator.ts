@@ -37,6 +37,7 @@ export class BatchAccumulator {
   pendingBytes = 0
   /** True while a batch is open. */
   hasOpen = false
+  /** Where the open batch begins; means nothing while none is open. */
   openBaseOffset = 0
   #openPosition = 0
   /** Engine time at which the open batch was begun. */
