@@ -5,8 +5,11 @@ import type { PartitionIdentity } from './environment.ts'
 import type { OffsetsSnapshot } from './partition-offsets.ts'
 import { type FailedCall, type PendingResult, pendingResult } from './pending-result.ts'
 
-/** One turn settles this much: settling more at once would keep the disk waiting for the next write. */
-const settleBytes = 1 << 20
+/**
+ * One turn settles this much. The callers' next appends are encoded in the same turn, and the end of a
+ * write is only heard behind it: with 1 MiB the disk waited, and a partition took a third less.
+ */
+const settleBytes = 256 << 10
 
 /** Both queues. Within a level promises settle in offset order. */
 export class Acknowledgements {

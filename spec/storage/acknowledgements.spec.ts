@@ -58,7 +58,7 @@ describe('Acknowledgements', () => {
 
   it('more than a turn takes -> false, and the next call goes on', async () => {
     const acks = new Acknowledgements({ topic: 'p', partition: 0 }, 0)
-    const promises = [0, 1, 2].map(offset => acks.wait('durable', appended(offset, 600 << 10)))
+    const promises = [0, 1, 2].map(offset => acks.wait('durable', appended(offset, 150 << 10)))
     const reached = offsets({ writtenOffset: 3, highWatermark: 3 })
     assert.equal(acks.settle(reached), false)
     const states = await Promise.all(promises.map(stateOf))
