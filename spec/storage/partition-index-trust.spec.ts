@@ -4,7 +4,13 @@ import { describe, it } from 'node:test'
 
 import { CorruptRecordError } from '../../lib/errors.ts'
 import { memoryFiles } from '../../lib/testing/index.ts'
-import { durable, openPartition } from '../support/open-partition.ts'
+import { overwrite } from '../support/corrupt.ts'
+import {
+  durable,
+  openPartition,
+  readValues,
+  type TestPartition,
+} from '../support/open-partition.ts'
 
 describe('an index entry that leads straight to a damaged batch', () => {
   it('does not make the good batches before it part of the damage', async () => {
@@ -25,6 +31,56 @@ describe('an index entry that leads straight to a damaged batch', () => {
     )
   })
 })
+
+describe('an offset index of the right form that goes beyond the end of its sealed segment', () => {
+  const config = { segmentBytes: 600, indexIntervalBytes: 1 }
+  const path = 'p-0/00000000000000000000.index'
+
+  /** Closed, given one entry for the first segment, and opened again. */
+  async function reopened(
+    entry: (segment: { lastOffset: number; sizeBytes: number }) => Buffer,
+  ): Promise<TestPartition> {
+    const files = memoryFiles()
+    const { partition } = await openPartition({ files, config })
+    for (let index = 0; index < 16; index++) {
+      await partition.append({ value: 'x'.repeat(20) }, durable)
+    }
+    await partition.close()
+    const [first] = partition.verifiableSegments()
+    const [second] = partition.verifiableSegments().slice(1)
+    assert.ok(first !== undefined && second !== undefined && second.baseOffset > 2)
+    const bytes = entry({ lastOffset: second.baseOffset - 1, sizeBytes: first.endPosition })
+    await overwrite(files, path, bytes)
+    return await openPartition({ files, config, recoveryPoint: 16 })
+  }
+
+  const values = Array.from({ length: 16 }, (_, offset) => `${offset}:${'x'.repeat(20)}`)
+
+  it('says that the last record lies there -> a read from that record begins with it', async () => {
+    const { partition } = await reopened(({ lastOffset, sizeBytes }) =>
+      entryBytes(lastOffset, sizeBytes),
+    )
+    for (const from of values.keys()) {
+      assert.deepEqual(await readValues(partition, from), values.slice(from))
+    }
+    assert.deepEqual(partition.damage, [])
+  })
+
+  it('says that an earlier record lies there -> nothing is taken for missing', async () => {
+    const { partition } = await reopened(({ sizeBytes }) => entryBytes(1, sizeBytes + 4096))
+    for (const from of values.keys()) {
+      assert.deepEqual(await readValues(partition, from), values.slice(from))
+    }
+    assert.deepEqual(partition.damage, [])
+  })
+})
+
+function entryBytes(relativeOffset: number, position: number): Buffer {
+  const bytes = Buffer.alloc(8)
+  bytes.writeInt32BE(relativeOffset, 0)
+  bytes.writeInt32BE(position, 4)
+  return bytes
+}
 
 describe('a time index of the right form that says something else', () => {
   for (const [name, timestamp, offset] of [
