@@ -4,17 +4,11 @@
  * a lookup lands on is verified, and a mismatch walks the segment from its start.
  */
 import { CorruptRecordError, OffsetOutOfRangeError, StorageError } from '../errors.ts'
-import {
-  baseOffsetAt,
-  batchHeaderBytes,
-  batchSizeAt,
-  checkBatch,
-  nextOffsetAt,
-} from '../record/batch-format.ts'
+import { batchHeaderBytes } from '../record/batch-format.ts'
+import { findBoundary } from './batch-boundary.ts'
 import { findChain } from './batch-search.ts'
 import {
   expectedEnd,
-  isExpected,
   reachedBy,
   type Start,
   startOf,
@@ -39,9 +33,6 @@ import { TimestampLookup } from './timestamp-lookup.ts'
 
 /** Two steps of the index: a lookup finds its batch with one read, and no read gains by being smaller. */
 const leastReadBytes = 8 << 10
-
-/** What a lookup needs at least: an index step and a batch of common size. */
-const lookupBytes = 16 << 10
 
 /** Reads one partition. Calls may overlap; no file handle is held between them. */
 export class SegmentReader {
@@ -116,21 +107,12 @@ export class SegmentReader {
     const segments = this.#source.segments()
     const segment = segmentFor(segments, offset)
     if (segment === undefined) return { offset, baseOffset: offset, position: 0 }
-    let { position } = await this.#checkedLookup(segment, offset)
-    for (;;) {
-      const buffer = await this.#files.readAt(segment, { position, sizeBytes: lookupBytes })
-      if (buffer.length < batchHeaderBytes || position >= segment.endPosition) break
-      const nextOffset = nextOffsetAt(buffer, 0)
-      if (nextOffset > offset) {
-        return {
-          offset: Math.min(offset, baseOffsetAt(buffer, 0)),
-          baseOffset: segment.baseOffset,
-          position,
-        }
-      }
-      position += batchSizeAt(buffer, 0)
+    const lookup = {
+      files: this.#files,
+      start: (of: ReadableSegment, at: number) => this.#lookup(of, at, undefined),
+      startAnew: (of: ReadableSegment, at: number) => this.#lookupAnew(of, at),
     }
-    return { offset, baseOffset: segment.baseOffset, position }
+    return await findBoundary(lookup, segment, offset)
   }
 
   async #readChunk(request: ChunkRequest, range: ReadableRange): Promise<LogChunk> {
@@ -321,14 +303,6 @@ export class SegmentReader {
     return { position: entry.position, expected: { lastOffset: entry.offset } }
   }
 
-  /** A lookup whose batch has been seen to be there; `#readChunk` sees that for itself. */
-  async #checkedLookup(segment: ReadableSegment, offset: number): Promise<Start> {
-    const start = await this.#lookup(segment, offset, undefined)
-    return start.position === 0 || (await this.#isBatchAt(segment, start))
-      ? start
-      : await this.#lookupAnew(segment, offset)
-  }
-
   /** The index is not to be believed, or the batch that it names is damaged: the log itself decides. */
   async #lookupAnew(segment: ReadableSegment, offset: number): Promise<Start> {
     const entry = (await this.#indexes.rebuild(segment)).offsets.floor(offset)
@@ -341,17 +315,6 @@ export class SegmentReader {
     const entry = (await this.#indexes.of(segment)).offsets.floor(lastOffset - 1)
     if (entry === null) return startOf(segment)
     return { position: entry.position, expected: { lastOffset: entry.offset } }
-  }
-
-  async #isBatchAt(segment: ReadableSegment, start: Start): Promise<boolean> {
-    if (start.position + batchHeaderBytes > segment.endPosition) return false
-    const header = await this.#files.readAt(segment, {
-      position: start.position,
-      sizeBytes: batchHeaderBytes,
-    })
-    if (header.length < batchHeaderBytes) return false
-    const check = checkBatch(header, 0, { end: header.length, checkCrc: false })
-    return (check === 'ok' || check === 'incomplete') && isExpected(header, 0, start.expected)
   }
 
   /**

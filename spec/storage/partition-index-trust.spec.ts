@@ -110,3 +110,31 @@ describe('a time index of the right form that says something else', () => {
     })
   }
 })
+
+describe('a look-up by time in a segment whose last batch has a length of no meaning', () => {
+  for (const length of [-12, -100, 0, 2 ** 31 - 1]) {
+    it(`${length} -> says that the batch is damaged, and finds the others`, async () => {
+      const files = memoryFiles()
+      const config = { segmentBytes: 600, indexIntervalBytes: 200 }
+      const { partition } = await openPartition({ files, config })
+      for (let index = 0; index < 16; index++) {
+        await partition.append({ value: 'x'.repeat(20), timestamp: 1000 + index }, durable)
+      }
+      await partition.close()
+      const path = 'p-0/00000000000000000000.log'
+      const last = (files.stat(path)?.sizeBytes ?? 0) - partition.sizeBytes / 16
+      const bytes = Buffer.alloc(4)
+      bytes.writeInt32BE(length)
+      const file = files.open(path, 'write')
+      file.writeSync(bytes, last + 8)
+      file.close()
+      const again = await openPartition({ files, config, recoveryPoint: 16 })
+      const [, second] = again.partition.verifiableSegments()
+      const damaged = (second?.baseOffset ?? 0) - 1
+      await assert.rejects(again.partition.offsetForTimestamp(1000 + damaged), CorruptRecordError)
+      for (const offset of [0, 1, damaged - 1, damaged + 1, 15]) {
+        assert.equal(await again.partition.offsetForTimestamp(1000 + offset), offset)
+      }
+    })
+  }
+})
