@@ -1,13 +1,20 @@
 /** Sides that several of the appending workloads share. */
 import { join } from 'node:path'
 
+import { BatchWriter } from '../../lib/record/batch-writer.ts'
 import type { OpenOptions } from '../../lib/types.ts'
+import { bareClosedLoop } from './closed-loop.ts'
 import { diskUsage } from './disk-usage.ts'
-import { bareClosedLoop, rawWrite } from './limits.ts'
+import { rawWrite } from './limits.ts'
 import { measure } from './measure.ts'
-import { makeValueSets } from './payload.ts'
-import { batchBytes, closedLoop, topicName, withLog } from './varve.ts'
+import { makeValueSets, makeValues } from './payload.ts'
+import { batchBytes, closedLoop, topicName, warmUpLoop, withLog } from './varve.ts'
 import type { Context, Outcome, Side } from './workload.ts'
+
+/** Of its work, what a side without much code to be compiled does before the clock runs. */
+const limitWarmUpShare = 0.1
+
+const encodedTime = 1_700_000_000_000
 
 /** Calls of so many records, so many of them un-acknowledged at a time. */
 export interface CallLoad {
@@ -34,11 +41,14 @@ export function appendSide(load: CallLoad): Side {
         context.dir,
         async log => {
           const topic = await log.topic(topicName, { partitions })
-          return await measure(() =>
-            closedLoop({ calls, inFlight: load.inFlight }, index =>
-              topic.partition(index % partitions).append(sets[index % sets.length] ?? []),
-            ),
+          const append = (index: number): Promise<unknown> =>
+            topic.partition(index % partitions).append(sets[index % sets.length] ?? [])
+          await warmUpLoop(context, { calls, inFlight: load.inFlight }, append)
+          const usedBytes = diskUsage(join(context.dir, 'log'))
+          const { phase, value } = await measure(() =>
+            closedLoop({ calls, inFlight: load.inFlight }, append),
           )
+          return { phase, latency: value, usedBytes }
         },
         load.open,
       )
@@ -46,8 +56,8 @@ export function appendSide(load: CallLoad): Side {
         ...measured.phase,
         records: calls * load.recordsPerCall,
         bytes: calls * batchBytes(values[0] ?? []),
-        bytesOnDisk: diskUsage(join(context.dir, 'log')),
-        latency: measured.value,
+        bytesOnDisk: diskUsage(join(context.dir, 'log')) - measured.usedBytes,
+        latency: measured.latency,
       }
     },
   }
@@ -55,28 +65,60 @@ export function appendSide(load: CallLoad): Side {
 
 /** Raw write of as many bytes as `appendSide` puts into the log. */
 export function rawWriteSide(load: CallLoad): Side {
-  return { kind: 'limit', run: context => rawWrite(context.dir, bytesOf(load, context)) }
+  return {
+    kind: 'limit',
+    run(context) {
+      const calls = context.pick(load.calls, load.smokeCalls)
+      const bytes = calls * bytesPerCall(load)
+      const warmUpBytes = bytes * limitWarmUpShare
+      return rawWrite(context.dir, { bytes, records: calls * load.recordsPerCall, warmUpBytes })
+    },
+  }
 }
 
-function bytesOf(load: CallLoad, context: Context): { bytes: number; records: number } {
-  const calls = context.pick(load.calls, load.smokeCalls)
-  const [values] = makeValueSets(load.recordsPerCall, load.recordBytes)
-  return { bytes: calls * batchBytes(values ?? []), records: calls * load.recordsPerCall }
+function bytesPerCall(load: CallLoad): number {
+  return batchBytes(makeValues(load.recordsPerCall, load.recordBytes))
 }
 
 /** The same bytes in flight over as many files, without encoding. */
 export function bareClosedLoopSide(load: CallLoad): Side {
+  return { kind: 'limit', run: context => runBareClosedLoop(context, load) }
+}
+
+/**
+ * The same once more, with the encoder alone on the thread, for every call: what is left for everything
+ * else that a log does.
+ */
+export function encodingClosedLoopSide(load: CallLoad): Side {
   return {
     kind: 'limit',
-    run(context): Promise<Outcome> {
-      const [values] = makeValueSets(load.recordsPerCall, load.recordBytes)
-      return bareClosedLoop(context.dir, {
-        callBytes: batchBytes(values ?? []),
-        calls: context.pick(load.calls, load.smokeCalls),
-        inFlight: load.inFlight,
-        recordsPerCall: load.recordsPerCall,
-        files: load.partitions ?? 1,
+    run(context) {
+      const sets = makeValueSets(load.recordsPerCall, load.recordBytes)
+      const batches = sets.map(values => values.map(value => ({ value })))
+      const target = Buffer.alloc(2 * bytesPerCall(load))
+      const writer = new BatchWriter()
+      return runBareClosedLoop(context, load, call => {
+        writer.begin(target, 0)
+        for (const record of batches[call % batches.length] ?? []) writer.add(record, encodedTime)
+        writer.finish({ baseOffset: call * load.recordsPerCall, leaderEpoch: 0 })
       })
     },
   }
+}
+
+function runBareClosedLoop(
+  context: Context,
+  load: CallLoad,
+  encode?: (call: number) => void,
+): Promise<Outcome> {
+  const calls = context.pick(load.calls, load.smokeCalls)
+  return bareClosedLoop(context.dir, {
+    callBytes: bytesPerCall(load),
+    calls,
+    warmUpCalls: calls * limitWarmUpShare,
+    inFlight: load.inFlight,
+    recordsPerCall: load.recordsPerCall,
+    files: load.partitions ?? 1,
+    ...(encode === undefined ? {} : { encode }),
+  })
 }

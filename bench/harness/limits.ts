@@ -27,13 +27,10 @@ const mebibyte = 1 << 20
 /** How much the raw writer leaves to one fdatasync. */
 const syncEveryBytes = 16 * mebibyte
 
-/** The largest single write of the bare closed loop. */
-const largestWriteBytes = mebibyte
-
-const fdatasyncOf = promisify(fdatasync)
+export const fdatasyncOf: (fd: number) => Promise<void> = promisify(fdatasync)
 
 /** Write and read as promises of a plain number, cheaper than `promisify`'s objects. */
-function writeAt(fd: number, bytes: Buffer): Promise<void> {
+export function writeAt(fd: number, bytes: Buffer): Promise<void> {
   return new Promise((resolve, reject) => {
     write(fd, bytes, 0, bytes.length, null, (error, written) => {
       if (error !== null) reject(error)
@@ -52,21 +49,26 @@ function readAt(fd: number, bytes: Buffer, position: number): Promise<number> {
   })
 }
 
-function createFile(dir: string, name = 'raw'): number {
+/** A new file that grows by every write. */
+export function createFile(dir: string, name = 'raw'): number {
   return openSync(join(dir, name), constants.O_CREAT | constants.O_WRONLY | constants.O_APPEND)
 }
 
-/** The raw ceiling: writes of 1 MiB one after another, an fdatasync alongside every 16 MiB. */
+/**
+ * The raw ceiling: writes of 1 MiB one after another, an fdatasync alongside every 16 MiB. `warmUpBytes`
+ * are written the same way before the clock runs.
+ */
 export async function rawWrite(
   dir: string,
-  of: { readonly bytes: number; readonly records: number },
+  of: { readonly bytes: number; readonly records: number; readonly warmUpBytes: number },
 ): Promise<Outcome> {
+  const { bytes, records } = of
   const buffer = seededBytes(mebibyte, 3)
   const fd = createFile(dir)
-  const { phase } = await measure(async () => {
+  const writeAll = async (totalBytes: number): Promise<void> => {
     let syncing: Promise<void> = Promise.resolve()
     let unsynced = 0
-    for (let left = of.bytes; left > 0; left -= buffer.length) {
+    for (let left = totalBytes; left > 0; left -= buffer.length) {
       const sizeBytes = Math.min(left, buffer.length)
       await writeAt(fd, sizeBytes === buffer.length ? buffer : buffer.subarray(0, sizeBytes))
       unsynced += sizeBytes
@@ -78,96 +80,12 @@ export async function rawWrite(
     }
     await syncing
     await fdatasyncOf(fd)
-  })
-  closeSync(fd)
-  return { ...phase, ...of, bytesOnDisk: diskUsage(dir) }
-}
-
-/**
- * The bare closed loop: `inFlight` callers who each hand over `callBytes`, wait until they are
- * synced, and hand over the next; one write and one fdatasync of a file are under way at a time, and
- * a caller is answered by the first fdatasync that started after his bytes were written. Callers and
- * calls are shared out evenly over `files` (default 1).
- */
-export async function bareClosedLoop(
-  dir: string,
-  of: {
-    readonly callBytes: number
-    readonly calls: number
-    readonly inFlight: number
-    readonly recordsPerCall: number
-    readonly files?: number
-  },
-): Promise<Outcome> {
-  const { callBytes, files = 1 } = of
-  const calls = Math.ceil(of.calls / files)
-  const inFlight = Math.min(calls, Math.ceil(of.inFlight / files))
-  const callsPerWrite = Math.max(1, Math.floor(largestWriteBytes / callBytes))
-  const buffer = seededBytes(Math.min(callsPerWrite, inFlight) * callBytes, 3)
-  const fds = Array.from({ length: files }, (_, index) => createFile(dir, `raw-${index}`))
-  const latencies = new LatencyRecorder(calls * files)
-  const { phase } = await measure(() =>
-    Promise.all(fds.map(fd => loopOn(fd, { calls, inFlight, callBytes, buffer, latencies }))),
-  )
-  for (const fd of fds) closeSync(fd)
-  return {
-    ...phase,
-    records: calls * files * of.recordsPerCall,
-    bytes: calls * files * callBytes,
-    bytesOnDisk: diskUsage(dir),
-    latency: latencies.summary(),
   }
-}
-
-function loopOn(
-  fd: number,
-  of: {
-    readonly calls: number
-    readonly inFlight: number
-    readonly callBytes: number
-    /** Holds the largest write. */
-    readonly buffer: Buffer
-    readonly latencies: LatencyRecorder
-  },
-): Promise<void> {
-  const { calls, inFlight, callBytes, buffer, latencies } = of
-  const callsPerWrite = buffer.length / callBytes
-  return new Promise((resolve, reject) => {
-    const startedAt = new Float64Array(calls).fill(performance.now(), 0, inFlight)
-    let submitted = inFlight
-    let written = 0
-    let answered = 0
-    let isWriting = false
-    let isSyncing = false
-    const turn = (): void => {
-      if (answered === calls) resolve()
-      if (!isWriting && written < submitted) writeNext()
-      if (!isSyncing && answered < written) syncNext()
-    }
-    const writeNext = (): void => {
-      const count = Math.min(submitted - written, callsPerWrite)
-      isWriting = true
-      writeAt(fd, buffer.subarray(0, count * callBytes)).then(() => {
-        isWriting = false
-        written += count
-        turn()
-      }, reject)
-    }
-    const syncNext = (): void => {
-      const upTo = written
-      isSyncing = true
-      fdatasyncOf(fd).then(() => {
-        isSyncing = false
-        const now = performance.now()
-        while (answered < upTo) {
-          latencies.add(now - (startedAt[answered++] as number))
-          if (submitted < calls) startedAt[submitted++] = now
-        }
-        turn()
-      }, reject)
-    }
-    turn()
-  })
+  await writeAll(of.warmUpBytes)
+  const usedBytes = diskUsage(dir)
+  const { phase } = await measure(() => writeAll(bytes))
+  closeSync(fd)
+  return { ...phase, bytes, records, bytesOnDisk: diskUsage(dir) - usedBytes }
 }
 
 /** One record of the bare loop at a time: one `writeSync`, one awaited fdatasync; `close` at the end. */

@@ -8,7 +8,7 @@ import { BatchWriter, recordSizeBound } from '../../lib/record/batch-writer.ts'
 import type { Log, OpenOptions, Partition, TopicOptions } from '../../lib/types.ts'
 import { makeValueSets } from './payload.ts'
 import { LatencyRecorder } from './statistics.ts'
-import type { Latency } from './workload.ts'
+import type { Context, Latency } from './workload.ts'
 
 /** The topic of every workload. */
 export const topicName = 'bench'
@@ -73,6 +73,15 @@ export async function timedLoop(
   }
   await Promise.all(Array.from({ length: Math.min(of.inFlight, of.calls) }, lane))
   return { latency: latencies.summary(), calls: next }
+}
+
+/** Half a second, or as many calls as will count, before the clock runs: compiled code, warm memory. */
+export async function warmUpLoop(
+  context: Context,
+  of: { readonly calls: number; readonly inFlight: number },
+  call: (index: number) => Promise<unknown>,
+): Promise<void> {
+  await timedLoop({ ...of, atMostMs: context.pick(500, 20) }, call)
 }
 
 /** Fills a log of one partition with values of `recordBytes`, `recordsPerCall` to the batch. */

@@ -5,7 +5,7 @@ import { diskUsage } from '../harness/disk-usage.ts'
 import { measure } from '../harness/measure.ts'
 import { makeValueSets, makeValues } from '../harness/payload.ts'
 import { timesFaster } from '../harness/targets.ts'
-import { batchBytes, timedLoop } from '../harness/varve.ts'
+import { batchBytes, timedLoop, warmUpLoop } from '../harness/varve.ts'
 import type { Side } from '../harness/workload.ts'
 import { peers } from './index.ts'
 import type { Peer, PeerStore } from './peer.ts'
@@ -107,15 +107,17 @@ function appendSideOf(
     async run(context) {
       const calls = context.pick(load.calls, load.smokeCalls)
       const sets = makeValueSets(load.recordsPerCall, load.recordBytes)
-      const { phase, value } = await withPeer(peer, context.dir, store => {
-        const append = appendOf(store)
-        return measure(() =>
-          timedLoop({ calls, inFlight: load.inFlight, atMostMs: load.atMostMs ?? peerMs }, index =>
-            append(sets[index % sets.length] ?? []),
-          ),
-        )
+      const { inFlight, atMostMs = peerMs } = load
+      const { phase, value, usedBytes } = await withPeer(peer, context.dir, async store => {
+        const appendValues = appendOf(store)
+        const append = (index: number): Promise<unknown> =>
+          appendValues(sets[index % sets.length] ?? [])
+        await warmUpLoop(context, { calls, inFlight }, append)
+        const before = diskUsage(join(context.dir, 'peer'))
+        const timed = await measure(() => timedLoop({ calls, inFlight, atMostMs }, append))
+        return { ...timed, usedBytes: before }
       })
-      const bytesOnDisk = diskUsage(join(context.dir, 'peer'))
+      const bytesOnDisk = diskUsage(join(context.dir, 'peer')) - usedBytes
       return {
         ...phase,
         records: value.calls * load.recordsPerCall,

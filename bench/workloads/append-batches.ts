@@ -6,8 +6,19 @@
  * one thread encodes: the disk and the encoder should each be busy most of the time, ≥ 0.8 of the
  * raw ceiling. The other stores keep a tree or a second copy: a fifth of that at best.
  */
-import { appendSide, bareClosedLoopSide, rawWriteSide } from '../harness/append-sides.ts'
-import { comparedToBestPeer, metrics, ratioAtLeast, timesBestPeer } from '../harness/targets.ts'
+import {
+  appendSide,
+  bareClosedLoopSide,
+  encodingClosedLoopSide,
+  rawWriteSide,
+} from '../harness/append-sides.ts'
+import {
+  compared,
+  comparedToBestPeer,
+  metrics,
+  ratioAtLeast,
+  timesBestPeer,
+} from '../harness/targets.ts'
 import type { Workload } from '../harness/workload.ts'
 import { peerAppendSides } from '../peers/peer-sides.ts'
 
@@ -36,11 +47,13 @@ export const appendBatches: Workload = {
         'raw write': rawWriteSide(load),
         varve: appendSide(load),
         'bare closed loop': bareClosedLoopSide(load),
+        'bare closed loop, encoding': encodingClosedLoopSide(load),
         ...peerAppendSides({ ...load, smokeCalls: 3 }),
       },
       targets: [
         ratioAtLeast('raw write', 0.8, metrics.bytesPerSecond),
         ratioAtLeast('bare closed loop', 0.85, metrics.bytesPerSecond),
+        compared('bare closed loop, encoding', metrics.bytesPerSecond),
         timesBestPeer(5, metrics.recordsPerSecond),
         comparedToBestPeer(metrics.recordsPerSecond, { isHelped: true }),
       ],

@@ -7,13 +7,12 @@
  */
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
-
+import { bareClosedLoop } from '../harness/closed-loop.ts'
 import { diskUsage } from '../harness/disk-usage.ts'
-import { bareClosedLoop } from '../harness/limits.ts'
 import { measure } from '../harness/measure.ts'
 import { makeValues } from '../harness/payload.ts'
 import { absolute, comparedToBestPeer, metrics, timesBestPeer } from '../harness/targets.ts'
-import { batchBytes, closedLoop, topicName, withLog } from '../harness/varve.ts'
+import { batchBytes, closedLoop, topicName, warmUpLoop, withLog } from '../harness/varve.ts'
 import type { Context, Outcome, Variant, Workload } from '../harness/workload.ts'
 import { peerAppendSides } from '../peers/peer-sides.ts'
 
@@ -36,20 +35,19 @@ async function append(context: Context, topicCount: number): Promise<Outcome> {
     )
     const [first] = topics
     assert(first !== undefined)
-    return await measure(() =>
-      closedLoop({ calls, inFlight: callers }, index =>
-        (topics[index % topicCount] ?? first).append({
-          value: values[index % values.length] ?? null,
-        }),
-      ),
-    )
+    const append = (index: number): Promise<unknown> =>
+      (topics[index % topicCount] ?? first).append({ value: values[index % values.length] ?? null })
+    await warmUpLoop(context, { calls, inFlight: callers }, append)
+    const usedBytes = diskUsage(join(context.dir, 'log'))
+    const { phase, value } = await measure(() => closedLoop({ calls, inFlight: callers }, append))
+    return { phase, latency: value, usedBytes }
   })
   return {
     ...measured.phase,
     records: calls,
     bytes: calls * sharedRecordBytes,
-    bytesOnDisk: diskUsage(join(context.dir, 'log')),
-    latency: measured.value,
+    bytesOnDisk: diskUsage(join(context.dir, 'log')) - measured.usedBytes,
+    latency: measured.latency,
   }
 }
 
@@ -66,6 +64,7 @@ function variantOf(topicCount: number): Variant {
           bareClosedLoop(context.dir, {
             callBytes: Math.round(sharedRecordBytes),
             calls: callCount(context, topicCount),
+            warmUpCalls: callCount(context, topicCount) / 10,
             inFlight: callers,
             recordsPerCall: 1,
             files: topicCount,

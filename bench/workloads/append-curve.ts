@@ -6,7 +6,12 @@
  * that started after the write: the bare closed loop, without encoding, is the limit at every point.
  * Encoding 1,000 records takes 100 µs, which hides behind the fdatasync except with one call.
  */
-import { appendSide, bareClosedLoopSide, rawWriteSide } from '../harness/append-sides.ts'
+import {
+  appendSide,
+  bareClosedLoopSide,
+  encodingClosedLoopSide,
+  rawWriteSide,
+} from '../harness/append-sides.ts'
 import { compared, comparedToBestPeer, metrics, ratioAtLeast } from '../harness/targets.ts'
 import type { Variant, Workload } from '../harness/workload.ts'
 import { peerAppendSides } from '../peers/peer-sides.ts'
@@ -28,12 +33,14 @@ function variantOf(point: { readonly inFlight: number; readonly calls: number })
     durability: 'durable',
     sides: {
       'bare closed loop': bareClosedLoopSide(load),
+      'bare closed loop, encoding': encodingClosedLoopSide(load),
       varve: appendSide(load),
       'raw write': rawWriteSide(load),
       ...peerAppendSides({ ...load, smokeCalls: point.inFlight, atMostMs: 1500 }),
     },
     targets: [
       ratioAtLeast('bare closed loop', 0.85, metrics.bytesPerSecond),
+      compared('bare closed loop, encoding', metrics.bytesPerSecond),
       compared('raw write', metrics.bytesPerSecond),
       comparedToBestPeer(metrics.recordsPerSecond),
       comparedToBestPeer(metrics.recordsPerSecond, { isHelped: true }),

@@ -131,7 +131,7 @@ function sizesThatFit(dir: string): readonly number[] {
 async function rawRate(context: Context, bytes: number): Promise<number> {
   const dir = join(context.dir, 'raw')
   mkdirSync(dir)
-  const outcome = await rawWrite(dir, { bytes, records: 1 })
+  const outcome = await rawWrite(dir, { bytes, records: 1, warmUpBytes: 0 })
   rmSync(dir, { recursive: true })
   return metrics.bytesPerSecond(outcome)
 }

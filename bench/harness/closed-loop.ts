@@ -1,0 +1,132 @@
+/**
+ * The bare closed loop: callers who hand over bytes, wait until they are synced, and hand over the
+ * next, without a log. With an encoder, it is what a log can do at best whose one thread encodes.
+ */
+import { closeSync } from 'node:fs'
+
+import { diskUsage } from './disk-usage.ts'
+import { createFile, fdatasyncOf, writeAt } from './limits.ts'
+import { measure } from './measure.ts'
+import { seededBytes } from './payload.ts'
+import { LatencyRecorder } from './statistics.ts'
+import type { Outcome } from './workload.ts'
+
+/** The largest single write. */
+const largestWriteBytes = 1 << 20
+
+/** So much is encoded in a turn of the event loop, so that the end of a write is heard soon. */
+const encodeBytesPerTurn = 256 << 10
+
+interface FileLoad {
+  readonly calls: number
+  readonly inFlight: number
+  readonly callBytes: number
+  /** Holds the largest write. */
+  readonly buffer: Buffer
+  readonly encode: ((call: number) => void) | undefined
+  readonly latencies: LatencyRecorder
+}
+
+/**
+ * `inFlight` callers who each hand over `callBytes`, wait until they are synced, and hand over the
+ * next; one write and one fdatasync of a file are under way at a time, and a caller is answered by the
+ * first fdatasync that started after his bytes were written. Callers and calls are shared out evenly
+ * over `files` (default 1). With `encode` it is called once for each call before its bytes count as
+ * handed over; what it makes is not what is written. `warmUpCalls` go before the clock runs.
+ */
+export async function bareClosedLoop(
+  dir: string,
+  of: {
+    readonly callBytes: number
+    readonly calls: number
+    readonly warmUpCalls: number
+    readonly inFlight: number
+    readonly recordsPerCall: number
+    readonly files?: number
+    readonly encode?: (call: number) => void
+  },
+): Promise<Outcome> {
+  const { callBytes, encode, files = 1 } = of
+  const calls = Math.ceil(of.calls / files)
+  const inFlight = Math.min(calls, Math.ceil(of.inFlight / files))
+  const callsPerWrite = Math.max(1, Math.floor(largestWriteBytes / callBytes))
+  const buffer = seededBytes(Math.min(callsPerWrite, inFlight) * callBytes, 3)
+  const fds = Array.from({ length: files }, (_, index) => createFile(dir, `raw-${index}`))
+  const run = async (callsOfFile: number, latencies: LatencyRecorder): Promise<void> => {
+    const load = { calls: callsOfFile, inFlight, callBytes, buffer, encode, latencies }
+    await Promise.all(fds.map(fd => loopOn(fd, load)))
+  }
+  await run(Math.ceil(of.warmUpCalls / files), new LatencyRecorder(0))
+  const usedBytes = diskUsage(dir)
+  const latencies = new LatencyRecorder(calls * files)
+  const { phase } = await measure(() => run(calls, latencies))
+  for (const fd of fds) closeSync(fd)
+  return {
+    ...phase,
+    records: calls * files * of.recordsPerCall,
+    bytes: calls * files * callBytes,
+    bytesOnDisk: diskUsage(dir) - usedBytes,
+    latency: latencies.summary(),
+  }
+}
+
+function loopOn(fd: number, of: FileLoad): Promise<void> {
+  const { calls, callBytes, buffer, encode, latencies } = of
+  const inFlight = Math.min(calls, of.inFlight)
+  const callsPerWrite = buffer.length / callBytes
+  const encodedPerTurn = Math.max(1, Math.floor(encodeBytesPerTurn / callBytes))
+  return new Promise((resolve, reject) => {
+    const startedAt = new Float64Array(calls).fill(performance.now(), 0, inFlight)
+    let submitted = inFlight
+    let encoded = encode === undefined ? inFlight : 0
+    let written = 0
+    let answered = 0
+    let isWriting = false
+    let isSyncing = false
+    let isEncoding = false
+    const turn = (): void => {
+      if (answered === calls) resolve()
+      if (!isSyncing && answered < written) syncNext()
+      if (!isWriting && written < encoded) writeNext()
+      if (!isEncoding && encoded < submitted) encodeNext()
+    }
+    const encodeNext = (): void => {
+      if (encode === undefined) {
+        encoded = submitted
+        if (!isWriting) writeNext()
+        return
+      }
+      const upTo = Math.min(submitted, encoded + encodedPerTurn)
+      while (encoded < upTo) encode(encoded++)
+      isEncoding = true
+      setImmediate(() => {
+        isEncoding = false
+        turn()
+      })
+      if (!isWriting) writeNext()
+    }
+    const writeNext = (): void => {
+      const count = Math.min(encoded - written, callsPerWrite)
+      isWriting = true
+      writeAt(fd, buffer.subarray(0, count * callBytes)).then(() => {
+        isWriting = false
+        written += count
+        turn()
+      }, reject)
+    }
+    const syncNext = (): void => {
+      const upTo = written
+      isSyncing = true
+      fdatasyncOf(fd).then(() => {
+        isSyncing = false
+        const now = performance.now()
+        while (answered < upTo) {
+          latencies.add(now - (startedAt[answered++] as number))
+          if (submitted < calls) startedAt[submitted++] = now
+        }
+        turn()
+      }, reject)
+    }
+    turn()
+  })
+}
