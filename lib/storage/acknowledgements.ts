@@ -6,8 +6,9 @@ import type { OffsetsSnapshot } from './partition-offsets.ts'
 import { type FailedCall, type PendingResult, pendingResult } from './pending-result.ts'
 
 /**
- * One turn settles this much. The callers' next appends are encoded in the same turn, and the end of a
- * write is only heard behind it: with 1 MiB the disk waited, and a partition took a third less.
+ * One turn of the event loop settles this much. The callers' next appends are encoded in the same turn,
+ * and the end of a write or a flush is heard behind it: with 1 MiB, counted anew for each reason to
+ * settle, the disk waited, and a partition took a third less.
  */
 const settleBytes = 256 << 10
 
@@ -17,6 +18,9 @@ export class Acknowledgements {
   /** Null before the first of its kind: an idle partition has neither. */
   #written: AckQueue | null = null
   #durable: AckQueue | null = null
+  /** The turn that was settled last, and what is left for it. */
+  #turn = -1
+  #leftBytes = settleBytes
   /** Part of every result. */
   leaderEpoch: number
 
@@ -59,14 +63,19 @@ export class Acknowledgements {
   }
 
   /**
-   * Resolves what has been reached, one turn's worth, so that the callers' next appends and the disk
-   * overlap. False when there may be more to settle.
+   * Resolves what has been reached, one turn's worth whatever the number of calls in `turn`, so that the
+   * callers' next appends and the disk overlap. False when there may be more for the next turn.
    */
-  settle(offsets: OffsetsSnapshot): boolean {
-    let leftBytes = settleBytes
-    if (this.#written !== null) leftBytes = this.#written.settle(offsets.writtenOffset, leftBytes)
-    if (this.#durable === null || leftBytes <= 0) return leftBytes > 0
-    return this.#durable.settle(offsets.highWatermark, leftBytes) > 0
+  settle(offsets: OffsetsSnapshot, turn: number): boolean {
+    if (turn !== this.#turn) {
+      this.#turn = turn
+      this.#leftBytes = settleBytes
+    }
+    if (this.#written !== null)
+      this.#leftBytes = this.#written.settle(offsets.writtenOffset, this.#leftBytes)
+    if (this.#durable !== null)
+      this.#leftBytes = this.#durable.settle(offsets.highWatermark, this.#leftBytes)
+    return this.#leftBytes > 0
   }
 
   /** Takes out every append that reaches above `offset`. */

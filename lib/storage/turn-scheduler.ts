@@ -12,8 +12,14 @@ export interface TurnMember {
 /** Collects members during a turn and calls each once when it ends. */
 export class TurnScheduler {
   #members = new Set<TurnMember>()
+  #turn = 0
   #isScheduled = false
   #isEndingEarly = false
+
+  /** Number of the present turn; one that ended early goes on until the event loop has come round. */
+  get turn(): number {
+    return this.#turn
+  }
 
   /** `member.endOfTurn()` is called once when this turn ends, however often it is scheduled. */
   schedule(member: TurnMember): void {
@@ -37,6 +43,7 @@ export class TurnScheduler {
 
   readonly #endTurn = (): void => {
     this.#isScheduled = false
+    this.#turn++
     this.#run()
   }
 

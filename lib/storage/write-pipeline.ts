@@ -308,7 +308,8 @@ export class WritePipeline implements FlushedWriter {
 
   /** Resolves acknowledgements that are due. */
   settle(): void {
-    if (!this.#acks.settle(this.offsets)) this.#host.scheduleTurn()
+    const { turn } = this.#environment.turns
+    if (!this.#acks.settle(this.offsets, turn)) this.#host.scheduleTurn()
   }
 
   // ---- failing

@@ -80,6 +80,20 @@ describe('TurnScheduler', () => {
     assert.deepEqual(heard, ['a'])
   })
 
+  it('a turn that ended early -> has its number until the event loop has come round', async () => {
+    const turns = new TurnScheduler()
+    const seen: number[] = []
+    const note = (): void => {
+      seen.push(turns.turn)
+    }
+    turns.endEarly()
+    turns.schedule(member('a', [], note))
+    await new Promise(resolve => process.nextTick(() => process.nextTick(resolve)))
+    turns.schedule(member('b', [], note))
+    await turn()
+    assert.deepEqual(seen, [0, 1])
+  })
+
   it('many in one turn -> one immediate', async t => {
     const immediates = t.mock.method(globalThis, 'setImmediate')
     const turns = new TurnScheduler()
