@@ -1,21 +1,17 @@
 /** One topic of a log that another process writes: what its handles share. */
-
 import type { Clock, EngineTime } from '../clock.ts'
 import type { CompactionReport } from '../compaction.ts'
-import {
-  ClosedError,
-  type LogError,
-  ReadOnlyError,
-  UnknownTopicOrPartitionError,
-} from '../errors.ts'
+import { type LogError, ReadOnlyError } from '../errors.ts'
 import { type ResolvedTopicConfig, resolveTopicConfig } from '../options.ts'
 import type { Damage } from '../storage/environment.ts'
 import type { RetentionReport, TopicDescription } from '../types.ts'
+import { corruptionEvent } from './corruption-event.ts'
 import { describeTopic } from './describe.ts'
 import { partitionPath } from './directory-layout.ts'
 import { ForeignPartition, type ForeignWatch } from './foreign-partition.ts'
 import type { Opening } from './opening.ts'
 import type { CatalogTopic } from './topic-catalog.ts'
+import { TopicLife } from './topic-life.ts'
 import type { LiveReader, TopicState } from './topic-state.ts'
 import type { SlotSource } from './visible-slots.ts'
 
@@ -36,9 +32,8 @@ export class ForeignTopic implements TopicState {
   readonly maxQueuedBytes: number
   readonly #opening: Opening
   readonly #owner: ForeignOwner
-  readonly #whenAdded = new Set<() => void>()
+  readonly #life: TopicLife
   #resolved: ReturnType<typeof resolveTopicConfig>
-  #isGone = false
 
   /** A topic without partitions; `update` adds them. */
   constructor(topic: CatalogTopic, opening: Opening, owner: ForeignOwner) {
@@ -50,6 +45,7 @@ export class ForeignTopic implements TopicState {
     this.maxQueuedBytes = opening.options.maxQueuedBytes
     this.#opening = opening
     this.#owner = owner
+    this.#life = new TopicLife(topic.name, owner)
     this.#resolved = this.#resolve(topic)
   }
 
@@ -58,28 +54,19 @@ export class ForeignTopic implements TopicState {
   }
 
   get isUsable(): boolean {
-    return this.#owner.isOpen && !this.#isGone
+    return this.#life.isUsable
   }
 
   refusal(): LogError {
-    return this.#isGone ? new UnknownTopicOrPartitionError(this.name) : new ClosedError()
+    return this.#life.refusal()
   }
 
   onPartitionsAdded(callback: () => void): () => void {
-    this.#whenAdded.add(callback)
-    return () => {
-      this.#whenAdded.delete(callback)
-    }
+    return this.#life.onPartitionsAdded(callback)
   }
 
   noteDamage(partition: number, damage: Damage): void {
     this.partitions[partition]?.noteDamage(damage)
-  }
-
-  #emitCorruption(partition: number, damage: Damage): void {
-    const { from, to, path, position, reason } = damage
-    const of = { topic: this.name, partition }
-    this.#opening.events.emit({ type: 'corruption', ...of, from, to, path, position, reason })
   }
 
   async configure(): Promise<void> {
@@ -111,7 +98,7 @@ export class ForeignTopic implements TopicState {
   }
 
   async describe(): Promise<TopicDescription> {
-    if (!this.isUsable) throw this.refusal()
+    this.#life.assertUsable()
     this.#owner.refresh()
     return this.description()
   }
@@ -135,24 +122,26 @@ export class ForeignTopic implements TopicState {
     }
     const known = this.partitions.length
     for (let partition = known; partition < topic.partitions; partition++) {
+      const { environment, path, events } = this.#opening
+      const identity = { topic: this.name, partition }
       this.partitions.push(
         new ForeignPartition({
-          environment: this.#opening.environment,
-          dir: partitionPath(this.#opening.path, this.name, partition),
-          identity: { topic: this.name, partition },
+          environment,
+          dir: partitionPath(path, this.name, partition),
+          identity,
           watch: this.#owner,
           visible: visible(partition) ?? nothingVisible,
-          onDamage: damage => this.#emitCorruption(partition, damage),
+          onDamage: damage => events.emit(corruptionEvent(identity, damage)),
         }),
       )
     }
-    if (topic.partitions > known) for (const callback of [...this.#whenAdded]) callback()
+    if (topic.partitions > known) this.#life.tellPartitionsAdded()
   }
 
   /** The log is closed: live readers end; or the topic is gone: they learn that. */
   end(isGone: boolean): void {
-    this.#isGone ||= isGone
-    if (!isGone) for (const reader of [...this.readers]) reader.end()
+    if (isGone) this.#life.end()
+    else for (const reader of [...this.readers]) reader.end()
     for (const partition of this.partitions) partition.end()
   }
 

@@ -23,6 +23,7 @@ import { firstFailure } from './bounded.ts'
 import { Checkpointer } from './checkpointer.ts'
 import { Compactor } from './compactor.ts'
 import { ConsumedOffsets } from './consumed-offsets.ts'
+import { corruptionEvent } from './corruption-event.ts'
 import {
   asStorageError,
   fileNames,
@@ -388,7 +389,7 @@ function reportRecovery(events: EventHub, { topics, report }: RecoveredDirectory
     for (const [partition, { cut, damage }] of partitions.entries()) {
       const of = { topic: topic.name, partition }
       if (cut !== null) events.emit({ type: 'tailCut', ...of, ...cut })
-      for (const found of damage) events.emit({ type: 'corruption', ...of, ...found })
+      for (const found of damage) events.emit(corruptionEvent(of, found))
     }
   }
   events.emit({ type: 'recovered', report })

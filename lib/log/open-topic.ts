@@ -1,12 +1,7 @@
 /** One topic of a log that this process writes: what its handles share, and its partitions. */
 import type { Clock, EngineTime } from '../clock.ts'
 import type { CompactionReport } from '../compaction.ts'
-import {
-  ClosedError,
-  type LogError,
-  PolicyViolationError,
-  UnknownTopicOrPartitionError,
-} from '../errors.ts'
+import { type LogError, PolicyViolationError, UnknownTopicOrPartitionError } from '../errors.ts'
 import { isCompacted, type ResolvedTopicConfig, resolveTopicConfig } from '../options.ts'
 import type { Damage, PartitionIdentity, PartitionListener } from '../storage/environment.ts'
 import { PartitionLog } from '../storage/partition-log.ts'
@@ -16,11 +11,13 @@ import type { RetentionLimits } from '../storage/retention-rules.ts'
 import type { PartitionState, RetentionReport, TopicDescription } from '../types.ts'
 import { firstFailure } from './bounded.ts'
 import type { CheckpointHandle } from './checkpointer.ts'
+import { corruptionEvent } from './corruption-event.ts'
 import { describeTopic } from './describe.ts'
 import { partitionPath } from './directory-layout.ts'
 import { explainTopic } from './explain-retention.ts'
 import type { LogServices } from './log-services.ts'
 import type { CatalogTopic } from './topic-catalog.ts'
+import { TopicLife } from './topic-life.ts'
 import type { ConfigChange, LiveReader, TopicState } from './topic-state.ts'
 import type { SlotHandle } from './visible-slots.ts'
 
@@ -59,11 +56,10 @@ export class OpenTopic implements TopicState {
   readonly maxQueuedBytes: number
   readonly #services: LogServices
   readonly #owner: TopicOwner
-  readonly #whenAdded = new Set<() => void>()
+  readonly #life: TopicLife
   #resolved: ReturnType<typeof resolveTopicConfig>
   #config: ResolvedTopicConfig
   #isAdopted: boolean
-  #isDeleted = false
 
   /** A topic without partitions; `attach` adds them. */
   constructor(topic: CatalogTopic, services: LogServices, owner: TopicOwner) {
@@ -75,6 +71,7 @@ export class OpenTopic implements TopicState {
     this.maxQueuedBytes = services.options.maxQueuedBytes
     this.#services = services
     this.#owner = owner
+    this.#life = new TopicLife(topic.name, owner)
     this.#resolved = this.#resolve(topic)
     this.#config = partitionConfig(this.#resolved.config, this.#services.options.maxTotalBytes)
     this.#isAdopted = topic.isAdopted === true
@@ -95,18 +92,15 @@ export class OpenTopic implements TopicState {
   }
 
   get isUsable(): boolean {
-    return this.#owner.isOpen && !this.#isDeleted
+    return this.#life.isUsable
   }
 
   refusal(): LogError {
-    return this.#isDeleted ? new UnknownTopicOrPartitionError(this.name) : new ClosedError()
+    return this.#life.refusal()
   }
 
   onPartitionsAdded(callback: () => void): () => void {
-    this.#whenAdded.add(callback)
-    return () => {
-      this.#whenAdded.delete(callback)
-    }
+    return this.#life.onPartitionsAdded(callback)
   }
 
   noteDamage(partition: number, damage: Damage): void {
@@ -122,7 +116,7 @@ export class OpenTopic implements TopicState {
   }
 
   async describe(): Promise<TopicDescription> {
-    if (!this.isUsable) throw this.refusal()
+    this.#life.assertUsable()
     return this.description()
   }
 
@@ -133,7 +127,7 @@ export class OpenTopic implements TopicState {
   }
 
   async explainRetention(): Promise<RetentionReport> {
-    if (!this.isUsable) throw this.refusal()
+    this.#life.assertUsable()
     return await explainTopic(this)
   }
 
@@ -150,7 +144,7 @@ export class OpenTopic implements TopicState {
   }
 
   async deleteRecords(partition: number, beforeOffset: number): Promise<void> {
-    if (!this.isUsable) throw this.refusal()
+    this.#life.assertUsable()
     const log = this.partitions[partition]
     if (log === undefined) throw new UnknownTopicOrPartitionError(this.name, partition)
     const { cleanupPolicy } = this.config
@@ -161,13 +155,13 @@ export class OpenTopic implements TopicState {
   }
 
   async flush(): Promise<void> {
-    if (!this.isUsable) throw this.refusal()
+    this.#life.assertUsable()
     const failure = await firstFailure(this.partitions.map(partition => partition.flush()))
     if (failure !== null) throw failure
   }
 
   async compact(): Promise<CompactionReport> {
-    if (!this.isUsable) throw this.refusal()
+    this.#life.assertUsable()
     const { cleanupPolicy } = this.resolvedConfig
     if (!isCompacted(this.resolvedConfig)) {
       throw new PolicyViolationError(this.name, cleanupPolicy, 'it is not compacted')
@@ -181,7 +175,7 @@ export class OpenTopic implements TopicState {
   }
 
   async recover(partition: number): Promise<void> {
-    if (!this.isUsable) throw this.refusal()
+    this.#life.assertUsable()
     const log = this.partitions[partition]
     if (log === undefined) throw new UnknownTopicOrPartitionError(this.name, partition)
     await log.recover()
@@ -219,12 +213,12 @@ export class OpenTopic implements TopicState {
       notices.checkpoint = checkpointer.add(log)
       this.partitions.push(log)
     }
-    for (const callback of [...this.#whenAdded]) callback()
+    this.#life.tellPartitionsAdded()
   }
 
   /** Refuses everything from now on; what is pending rejects, live readers among it. */
   async abandon(error: LogError): Promise<void> {
-    this.#isDeleted = true
+    this.#life.end()
     for (const { identity } of this.partitions) {
       this.#services.slots.remove(this.id, identity.partition)
       this.#services.checkpointer.remove(identity)
@@ -308,15 +302,10 @@ export class PartitionNotices implements PartitionListener {
   }
 
   corruption(damage: Damage): void {
-    emitCorruption(this.#services, this.#identity, damage)
+    this.#services.events.emit(corruptionEvent(this.#identity, damage))
   }
 
   backgroundFailed(what: string, error: Error): void {
     this.#services.events.emit({ type: 'backgroundFailed', what, error })
   }
-}
-
-function emitCorruption(services: LogServices, of: PartitionIdentity, damage: Damage): void {
-  const { from, to, path, position, reason } = damage
-  services.events.emit({ type: 'corruption', ...of, from, to, path, position, reason })
 }
