@@ -3,7 +3,7 @@ import { join } from 'node:path'
 
 import { BatchWriter } from '../../lib/record/batch-writer.ts'
 import type { OpenOptions } from '../../lib/types.ts'
-import { bareClosedLoop } from './closed-loop.ts'
+import { bareClosedLoop, type EncodeCall } from './closed-loop.ts'
 import { diskUsage } from './disk-usage.ts'
 import { rawWrite } from './limits.ts'
 import { measure } from './measure.ts'
@@ -85,20 +85,16 @@ export function bareClosedLoopSide(load: CallLoad): Side {
   return { kind: 'limit', run: context => runBareClosedLoop(context, load) }
 }
 
-/**
- * The same once more, with the encoder alone on the thread, for every call: what is left for everything
- * else that a log does.
- */
+/** The same once more, with every call encoded on the thread: the best that a log could do here. */
 export function encodingClosedLoopSide(load: CallLoad): Side {
   return {
     kind: 'limit',
     run(context) {
       const sets = makeValueSets(load.recordsPerCall, load.recordBytes)
       const batches = sets.map(values => values.map(value => ({ value })))
-      const target = Buffer.alloc(2 * bytesPerCall(load))
       const writer = new BatchWriter()
-      return runBareClosedLoop(context, load, call => {
-        writer.begin(target, 0)
+      return runBareClosedLoop(context, load, (call, target, position) => {
+        writer.begin(target, position)
         for (const record of batches[call % batches.length] ?? []) writer.add(record, encodedTime)
         writer.finish({ baseOffset: call * load.recordsPerCall, leaderEpoch: 0 })
       })
@@ -109,7 +105,7 @@ export function encodingClosedLoopSide(load: CallLoad): Side {
 function runBareClosedLoop(
   context: Context,
   load: CallLoad,
-  encode?: (call: number) => void,
+  encode?: EncodeCall,
 ): Promise<Outcome> {
   const calls = context.pick(load.calls, load.smokeCalls)
   return bareClosedLoop(context.dir, {

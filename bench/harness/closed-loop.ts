@@ -17,13 +17,20 @@ const largestWriteBytes = 1 << 20
 /** So much is encoded in a turn of the event loop, so that the end of a write is heard soon. */
 const encodeBytesPerTurn = 256 << 10
 
+/** So many of the largest writes are encoded ahead, in memory that is used again and again. */
+const encodedWrites = 4
+
+/** Encodes a call at the position of the target. */
+export type EncodeCall = (call: number, target: Buffer, position: number) => void
+
 interface FileLoad {
   readonly calls: number
   readonly inFlight: number
   readonly callBytes: number
-  /** Holds the largest write. */
+  readonly callsPerWrite: number
+  /** Places for calls, used in turn. */
   readonly buffer: Buffer
-  readonly encode: ((call: number) => void) | undefined
+  readonly encode: EncodeCall | undefined
   readonly latencies: LatencyRecorder
 }
 
@@ -31,8 +38,8 @@ interface FileLoad {
  * `inFlight` callers who each hand over `callBytes`, wait until they are synced, and hand over the
  * next; one write and one fdatasync of a file are under way at a time, and a caller is answered by the
  * first fdatasync that started after his bytes were written. Callers and calls are shared out evenly
- * over `files` (default 1). With `encode` it is called once for each call before its bytes count as
- * handed over; what it makes is not what is written. `warmUpCalls` go before the clock runs.
+ * over `files` (default 1). With `encode` what is written is what that makes of each call, on the one
+ * thread. `warmUpCalls` go before the clock runs.
  */
 export async function bareClosedLoop(
   dir: string,
@@ -43,18 +50,19 @@ export async function bareClosedLoop(
     readonly inFlight: number
     readonly recordsPerCall: number
     readonly files?: number
-    readonly encode?: (call: number) => void
+    readonly encode?: EncodeCall
   },
 ): Promise<Outcome> {
   const { callBytes, encode, files = 1 } = of
   const calls = Math.ceil(of.calls / files)
   const inFlight = Math.min(calls, Math.ceil(of.inFlight / files))
-  const callsPerWrite = Math.max(1, Math.floor(largestWriteBytes / callBytes))
-  const buffer = seededBytes(Math.min(callsPerWrite, inFlight) * callBytes, 3)
+  const callsPerWrite = Math.min(inFlight, Math.max(1, Math.floor(largestWriteBytes / callBytes)))
+  const writes = encode === undefined ? 1 : encodedWrites
+  const buffer = seededBytes(writes * callsPerWrite * callBytes, 3)
   const fds = Array.from({ length: files }, (_, index) => createFile(dir, `raw-${index}`))
   const run = async (callsOfFile: number, latencies: LatencyRecorder): Promise<void> => {
-    const load = { calls: callsOfFile, inFlight, callBytes, buffer, encode, latencies }
-    await Promise.all(fds.map(fd => loopOn(fd, load)))
+    const load = { inFlight, callBytes, callsPerWrite, buffer, encode, latencies }
+    await Promise.all(fds.map(fd => loopOn(fd, { ...load, calls: callsOfFile })))
   }
   await run(Math.ceil(of.warmUpCalls / files), new LatencyRecorder(0))
   const usedBytes = diskUsage(dir)
@@ -71,9 +79,9 @@ export async function bareClosedLoop(
 }
 
 function loopOn(fd: number, of: FileLoad): Promise<void> {
-  const { calls, callBytes, buffer, encode, latencies } = of
+  const { calls, callBytes, callsPerWrite, buffer, encode, latencies } = of
   const inFlight = Math.min(calls, of.inFlight)
-  const callsPerWrite = buffer.length / callBytes
+  const places = buffer.length / callBytes
   const encodedPerTurn = Math.max(1, Math.floor(encodeBytesPerTurn / callBytes))
   return new Promise((resolve, reject) => {
     const startedAt = new Float64Array(calls).fill(performance.now(), 0, inFlight)
@@ -83,32 +91,30 @@ function loopOn(fd: number, of: FileLoad): Promise<void> {
     let answered = 0
     let isWriting = false
     let isSyncing = false
-    let isEncoding = false
+    let isTurnDue = false
     const turn = (): void => {
       if (answered === calls) resolve()
       if (!isSyncing && answered < written) syncNext()
+      if (encode === undefined) encoded = submitted
+      else if (encoded < submitted) encodeNext(encode)
       if (!isWriting && written < encoded) writeNext()
-      if (!isEncoding && encoded < submitted) encodeNext()
     }
-    const encodeNext = (): void => {
-      if (encode === undefined) {
-        encoded = submitted
-        if (!isWriting) writeNext()
-        return
-      }
-      const upTo = Math.min(submitted, encoded + encodedPerTurn)
-      while (encoded < upTo) encode(encoded++)
-      isEncoding = true
+    const encodeNext = (encodeCall: EncodeCall): void => {
+      if (isTurnDue) return
+      const upTo = Math.min(submitted, written + places, encoded + encodedPerTurn)
+      if (encoded === upTo) return
+      for (; encoded < upTo; encoded++) encodeCall(encoded, buffer, (encoded % places) * callBytes)
+      isTurnDue = true
       setImmediate(() => {
-        isEncoding = false
+        isTurnDue = false
         turn()
       })
-      if (!isWriting) writeNext()
     }
     const writeNext = (): void => {
-      const count = Math.min(encoded - written, callsPerWrite)
+      const place = encode === undefined ? 0 : written % places
+      const count = Math.min(encoded - written, callsPerWrite, places - place)
       isWriting = true
-      writeAt(fd, buffer.subarray(0, count * callBytes)).then(() => {
+      writeAt(fd, buffer.subarray(place * callBytes, (place + count) * callBytes)).then(() => {
         isWriting = false
         written += count
         turn()
