@@ -7,6 +7,8 @@
  * back, and all others are not touched. So at any moment a partition has one member, but for those
  * that were lost: their old member was told, and did not end in time.
  */
+import assert from 'node:assert/strict'
+
 import type { Assignor, GroupPartitions, TopicPartition } from '../consuming.ts'
 import { assignCooperativeSticky, inOrder } from './assignor.ts'
 
@@ -199,22 +201,27 @@ export class GroupCoordinator {
     this.#isAssigningSoon = true
     queueMicrotask(() => {
       this.#isAssigningSoon = false
-      if (!this.#isRebalancing) this.#assignWhatIsFree()
+      this.#assignWhatIsFree()
     })
   }
 
   #assignWhatIsFree(): void {
-    for (const [id, partitions] of this.#target) {
+    const target = this.#target
+    for (const [id, partitions] of target) {
+      // What a member was told may have made somebody come or go: that has been dealt with by now, or is
+      // about to be, and who was to have what before is out of date.
+      if (this.#isOutdated || this.#target !== target) return
       const owner = this.#members.get(id)
-      if (owner === undefined || owner.isLeaving) continue
+      assert.ok(
+        owner !== undefined && !owner.isLeaving,
+        'only those who stay are to have something',
+      )
       const free = partitions.filter(partition => !this.#owned.has(keyOf(partition)))
       if (free.length === 0) continue
       for (const partition of free) {
         this.#owned.set(keyOf(partition), { partition, owner, handingBack: null })
       }
       owner.member.assign(free)
-      // It may have made somebody come or go, who has been dealt with then, or is about to be.
-      if (this.#isOutdated || this.#members.get(id) !== owner) return
     }
   }
 }

@@ -4,38 +4,46 @@ import { describe, it } from 'node:test'
 
 import { assignCooperativeSticky } from '../../lib/consumer/assignor.ts'
 import { GroupCoordinator, type Member } from '../../lib/consumer/group-coordinator.ts'
-import type { TopicPartition } from '../../lib/consuming.ts'
+import type { Assignor, TopicPartition } from '../../lib/consuming.ts'
 
 class HandMade implements Member {
   readonly id: string
   readonly told: string[] = []
-  readonly #back = new Map<number, () => void>()
+  subscribed: readonly string[]
+  /** Runs when it has been told of new partitions. */
+  whenAssigned: () => void = () => {}
+  /** Runs when it has been told of lost ones. */
+  whenLost: () => void = () => {}
+  readonly #back = new Map<string, () => void>()
 
-  constructor(id: string) {
+  constructor(id: string, subscribed: readonly string[] = ['orders']) {
     this.id = id
+    this.subscribed = subscribed
   }
 
   topics(): readonly string[] {
-    return ['orders']
+    return this.subscribed
   }
 
   assign(partitions: readonly TopicPartition[]): void {
     this.told.push(`assign ${partitions.map(({ partition }) => partition).join()}`)
+    this.whenAssigned()
   }
 
-  revoke({ partition }: TopicPartition): Promise<void> {
+  revoke({ topic, partition }: TopicPartition): Promise<void> {
     this.told.push(`revoke ${partition}`)
     return new Promise(resolve => {
-      this.#back.set(partition, resolve)
+      this.#back.set(`${topic}-${partition}`, resolve)
     })
   }
 
   lose(partitions: readonly TopicPartition[]): void {
     this.told.push(`lose ${partitions.map(({ partition }) => partition).join()}`)
+    this.whenLost()
   }
 
-  async handBack(partition: number): Promise<void> {
-    this.#back.get(partition)?.()
+  async handBack(partition: number, topic = 'orders'): Promise<void> {
+    this.#back.get(`${topic}-${partition}`)?.()
     for (let turn = 0; turn < 5; turn++) await Promise.resolve()
   }
 }
@@ -48,8 +56,8 @@ function coordinatorOf(count: number) {
       throw error
     },
   })
-  const join = (id: string): HandMade => {
-    const member = new HandMade(id)
+  const join = (id: string, subscribed?: readonly string[]): HandMade => {
+    const member = new HandMade(id, subscribed)
     coordinator.join(member, assignCooperativeSticky)
     return member
   }
@@ -140,13 +148,85 @@ describe('GroupCoordinator', () => {
     const { coordinator } = coordinatorOf(1)
     const second = new HandMade('second')
     const first = new HandMade('first')
-    const assign = first.assign.bind(first)
-    first.assign = partitions => {
-      assign(partitions)
-      coordinator.join(second, assignCooperativeSticky)
-    }
+    first.whenAssigned = () => coordinator.join(second, assignCooperativeSticky)
     coordinator.join(first, assignCooperativeSticky)
     assert.deepEqual([first.told, second.told], [['assign 0'], []])
     assert.equal(coordinator.members().length, 2)
+  })
+
+  it('a member that makes the next one give up its topic when it is assigned something -> that one gets nothing', () => {
+    const { coordinator, topic, join } = coordinatorOf(0)
+    const [a, b] = [join('a'), join('b')]
+    a.whenAssigned = () => {
+      b.subscribed = []
+      coordinator.rebalance()
+    }
+    topic.count = 4
+    coordinator.rebalance()
+    assert.deepEqual([a.told, b.told], [['assign 0,2', 'assign 1,3'], []])
+  })
+
+  it('a member that loses something and makes another one leave -> that one gets nothing any more', async () => {
+    const { coordinator, topic, join } = coordinatorOf(1)
+    const a = join('a')
+    const b = join('b')
+    let leaving: Promise<void> | null = null
+    a.whenLost = () => {
+      topic.count = 2
+      leaving = coordinator.leave(b)
+    }
+    topic.count = 0
+    coordinator.rebalance()
+    await leaving
+    assert.deepEqual([a.told, b.told], [['assign 0', 'lose 0', 'assign 0,1'], []])
+  })
+
+  for (const [title, change] of [
+    ['leave', (coordinator, of) => void coordinator.leave(of)],
+    [
+      'give up its topic',
+      (coordinator, of) => {
+        of.subscribed = []
+        coordinator.rebalance()
+      },
+    ],
+  ] as readonly [string, (coordinator: GroupCoordinator, of: HandMade) => void][]) {
+    it(`what comes back goes to a member that makes the next one ${title} -> that one gets nothing`, async () => {
+      const { coordinator, join } = coordinatorOf(2)
+      const first = join('first', ['orders', 'payments'])
+      const a = join('a', ['orders'])
+      const b = join('b', ['payments'])
+      a.whenAssigned = () => change(coordinator, b)
+      const leaving = coordinator.leave(first)
+      const all = [0, 1].flatMap(partition => [
+        first.handBack(partition, 'orders'),
+        first.handBack(partition, 'payments'),
+      ])
+      await Promise.all([...all, leaving])
+      assert.deepEqual([a.told, b.told], [['assign 0,1'], []])
+      assert.deepEqual(coordinator.members().find(({ id }) => id === 'b')?.assignment ?? [], [])
+    })
+  }
+
+  it('an assignor gives a partition to a member that does not read its topic -> told, and nobody gets it from there', () => {
+    const failures: string[] = []
+    const coordinator = new GroupCoordinator({
+      partitionCount: () => 1,
+      onAssignorFailure: error => void failures.push(error.message),
+    })
+    const a = new HandMade('a', ['orders'])
+    const b = new HandMade('b', ['payments'])
+    const swapped: Assignor = ({ members }) =>
+      new Map(
+        members.map(({ id }) => [
+          id,
+          [{ topic: id === 'a' && members.length > 1 ? 'payments' : 'orders', partition: 0 }],
+        ]),
+      )
+    coordinator.join(a, swapped)
+    assert.deepEqual(failures, [])
+    coordinator.join(b, swapped)
+    assert.deepEqual(failures, ['an assignor gave payments-0 to a, which does not read it'])
+    assert.deepEqual([a.told, b.told], [['assign 0'], ['assign 0']])
   })
 })
