@@ -3,11 +3,8 @@
  * is committed by the catalog before it shows in memory, and a name is used again only when nothing
  * of its last owner is left under it.
  */
-import { join } from 'node:path'
-
 import {
   ClosedError,
-  DiskFullError,
   StorageError,
   TopicExistsError,
   UnknownTopicOrPartitionError,
@@ -18,32 +15,15 @@ import {
   checkTopicConfigChanges,
   topicConfigKeys,
 } from '../options.ts'
-import { isDiskFull } from '../storage/file-io.ts'
-import { FlushGate } from '../storage/flush-gate.ts'
 import { newTopicId } from '../storage/partition-metadata.ts'
-import { recoverPartition } from '../storage/recover-partition.ts'
-import { checkTopicName, isInternalTopic, partitionDirName } from '../storage/topic-name.ts'
+import { checkTopicName } from '../storage/topic-name.ts'
 import type { TopicConfig } from '../types.ts'
-import {
-  asStorageError,
-  inspectPartitionDirectory,
-  makePartitionDirectory,
-  partitionPath,
-} from './directory-layout.ts'
 import type { LogServices } from './log-services.ts'
-import { type AttachablePartition, OpenTopic, type TopicOwner } from './open-topic.ts'
+import { OpenTopic, type TopicOwner } from './open-topic.ts'
+import { PartitionCreation } from './partition-creation.ts'
 import type { Catalog, CatalogTopic, DeletingTopic } from './topic-catalog.ts'
-import {
-  removeEmptyPartition,
-  removeSetAside,
-  setTopicAside,
-  withDeleting,
-  withoutDeleting,
-} from './topic-deletion.ts'
+import { removeSetAside, setTopicAside, withDeleting, withoutDeleting } from './topic-deletion.ts'
 import type { ConfigChange } from './topic-state.ts'
-
-/** Creations that make directories at the same time. */
-const maxParallelCreations = 8
 
 /** A topic that is to be created. */
 export interface NewTopic {
@@ -58,7 +38,7 @@ export class TopicChanges implements TopicOwner {
   /** The names in use, by the form in which colliding ones are the same. */
   readonly #names = new Map<string, string>()
   readonly #services: LogServices
-  readonly #creations = new FlushGate(maxParallelCreations)
+  readonly #partitions: PartitionCreation
   /** By lower-case name: what is being created or deleted under it, one after the other. */
   readonly #byName = new Map<string, Promise<unknown>>()
   /** Deleted topics whose names are not free yet, because the file system failed. */
@@ -73,6 +53,7 @@ export class TopicChanges implements TopicOwner {
 
   constructor(services: LogServices) {
     this.#services = services
+    this.#partitions = new PartitionCreation(services)
   }
 
   get isOpen(): boolean {
@@ -203,106 +184,11 @@ export class TopicChanges implements TopicOwner {
     const entry: CatalogTopic = { ...topic, id: newTopicId() }
     const open = new OpenTopic(entry, this.#services, this)
     const range = { from: 0, to: topic.partitions }
-    await this.#commitPartitions(open, range, catalog => withTopic(catalog, entry))
+    await this.#partitions.create(open, range, catalog => withTopic(catalog, entry))
     this.add(open)
     const { name, partitions } = topic
     this.#services.events.emit({ type: 'topicCreated', topic: name, id: entry.id, partitions })
     return open
-  }
-
-  /** Makes partitions `[from, to)`, commits the change that names them and puts them into service. */
-  async #commitPartitions(
-    topic: OpenTopic,
-    range: { readonly from: number; readonly to: number },
-    change: (catalog: Catalog) => Catalog,
-  ): Promise<void> {
-    const { slots, catalog, dir } = this.#services
-    await this.#assertRoom(topic)
-    await new Promise<void>(resolve => this.#creations.enter(resolve))
-    const made: AttachablePartition[] = []
-    try {
-      for (let partition = range.from; partition < range.to; partition++) {
-        made.push(await this.#makePartition(topic, partition))
-      }
-    } catch (error) {
-      await this.#unmake(topic, range)
-      const path = partitionPath(dir, topic.name, range.from + made.length)
-      throw this.#creationFailure(error, path)
-    } finally {
-      this.#creations.leave()
-    }
-    try {
-      await catalog.commit(change)
-    } catch (error) {
-      if (catalog.isUncertain) throw error
-      await this.#unmake(topic, range)
-      throw this.#creationFailure(error, dir)
-    }
-    for (const { log } of made) slots.add(topic.id, log.identity.partition, log)
-    topic.attach(made)
-  }
-
-  /** For want of room the creation is refused as an append is; nothing of it is left. */
-  #creationFailure(error: unknown, path: string): unknown {
-    if (!isDiskFull(error)) return asStorageError(error, path, 'mkdir')
-    this.#services.environment.room.refused(error)
-    return error instanceof DiskFullError ? error : new DiskFullError(path, error)
-  }
-
-  /** A topic of a user takes no space that is kept back from appends. */
-  async #assertRoom(topic: OpenTopic): Promise<void> {
-    const { room } = this.#services.environment
-    if (!room.isShut || isInternalTopic(topic.name)) return
-    const refusal = await room.ask({ dir: this.#services.dir, isInternal: false })
-    if (refusal !== null) throw refusal
-  }
-
-  async #makePartition(topic: OpenTopic, partition: number): Promise<AttachablePartition> {
-    const { environment, dir } = this.#services
-    const path = partitionPath(dir, topic.name, partition)
-    this.#assertFree(topic, partition)
-    await makePartitionDirectory(environment.files, path, topic.id)
-    const recovered = await recoverPartition({
-      environment,
-      dir: path,
-      identity: { topic: topic.name, partition },
-      checkpointedRecoveryPoint: 0,
-      checkpointedLogStart: null,
-      wasClean: true,
-      indexIntervalBytes: topic.config.indexIntervalBytes,
-    })
-    return topic.partitionLog(partition, recovered)
-  }
-
-  /** A directory with data that came here while the log was open is nobody's to take over. */
-  #assertFree(topic: OpenTopic, partition: number): void {
-    const { environment, dir } = this.#services
-    const path = partitionPath(dir, topic.name, partition)
-    if (environment.files.stat(path) === null) return
-    const name = partitionDirName(topic.name, partition)
-    const found = inspectPartitionDirectory(environment.files, dir, name)
-    if (found?.holdsData !== true) return
-    throw new StorageError(path, 'mkdir', new Error('it is there and holds data'), 'not-written')
-  }
-
-  /** Takes directories of a creation that failed away again; what cannot be is removed by the next open. */
-  async #unmake(
-    topic: OpenTopic,
-    range: { readonly from: number; readonly to: number },
-  ): Promise<void> {
-    const { environment, dir } = this.#services
-    for (let partition = range.from; partition < range.to; partition++) {
-      const name = partitionDirName(topic.name, partition)
-      try {
-        const found = inspectPartitionDirectory(environment.files, dir, name)
-        // Without an id it is of this creation as well: what was there before it has one, or data.
-        const isOurs = found !== null && (found.topicId === topic.id || found.topicId === null)
-        if (!isOurs || found.holdsData) continue
-        await removeEmptyPartition(environment.files, join(dir, name))
-      } catch {
-        // The failure that led here is the one to report.
-      }
-    }
   }
 
   async #delete(name: string): Promise<void> {
@@ -381,7 +267,7 @@ export class TopicChanges implements TopicOwner {
       throw new RangeError(`expected \`total\` to be at least ${from}, got \`${total}\` (number)`)
     }
     if (total === from) return
-    await this.#commitPartitions(topic, { from, to: total }, current =>
+    await this.#partitions.create(topic, { from, to: total }, current =>
       changedTopic(current, topic, known => ({ ...known, partitions: total })),
     )
     const event = { type: 'partitionsAdded', topic: topic.name, partitions: total } as const
