@@ -20,6 +20,9 @@ import { type ReadableFile, readFully } from './file-io.ts'
  */
 const defaultChunkBytes = 128 << 10
 
+/** What is read to see how large a single batch is; most batches are smaller, and then it is all of it. */
+const firstReadBytes = 16 << 10
+
 /** How a walk ended; `position` is where the bytes that are no good batch begin. */
 export type ScanEnd =
   | { readonly kind: 'end' }
@@ -154,11 +157,15 @@ export async function readBatch(
   file: ReadableFile,
   at: { readonly position: number; readonly endPosition: number },
 ): Promise<Buffer | null> {
-  const prefix = Buffer.allocUnsafe(batchPrefixBytes)
-  if ((await readFully(file, prefix, at.position)) < batchPrefixBytes) return null
-  const size = batchSizeAt(prefix, 0)
+  const first = Buffer.allocUnsafe(
+    Math.min(firstReadBytes, Math.max(0, at.endPosition - at.position)),
+  )
+  const firstBytes = await readFully(file, first, at.position)
+  if (firstBytes < batchPrefixBytes) return null
+  const size = batchSizeAt(first, 0)
   if (size < batchPrefixBytes || at.position + size > at.endPosition) return null
-  const batch = Buffer.allocUnsafe(size)
-  const present = await readFully(file, batch, at.position)
+  const isWhole = size <= firstBytes
+  const batch = isWhole ? first.subarray(0, size) : Buffer.allocUnsafe(size)
+  const present = isWhole ? size : await readFully(file, batch, at.position)
   return checkBatch(batch, 0, { end: present, checkCrc: true }) === 'ok' ? batch : null
 }

@@ -86,6 +86,22 @@ export async function replaceFile(
   path: string,
   content: string | Buffer,
 ): Promise<void> {
+  await exchangeFile(files, path, content)
+  await files.syncDirectory(dirname(path))
+}
+
+/**
+ * The first part of `replaceFile`: the new content is synced and has the name, but a crash may still
+ * bring the old content back, or none where there was none, until the directory has been synced. For
+ * callers that replace several files of one directory, in no order, and sync it once behind them.
+ *
+ * @throws {DiskFullError} when a write made no progress without an error of its own.
+ */
+export async function exchangeFile(
+  files: Files,
+  path: string,
+  content: string | Buffer,
+): Promise<void> {
   const temporaryPath = `${path}.tmp`
   // A crash may have left one. Starting from a new file also means that no page which an earlier
   // failed sync marked clean can be taken for synced.
@@ -99,7 +115,6 @@ export async function replaceFile(
     await files.remove(temporaryPath).catch(() => {})
     throw error
   }
-  await files.syncDirectory(dirname(path))
 }
 
 async function writeSynced(file: OpenFile, content: Buffer): Promise<void> {

@@ -5,15 +5,17 @@
  * 1. the bytes to be cut are kept in `.quarantined` files, synced;
  * 2. the manifest loses its lines for what is cut, and the leader epochs end below the log end;
  * 3. index files say no more than the log will;
- * 4. later segments, strays and snapshots above the end are removed, and the directory is synced;
- * 5. only then the torn segment is truncated and synced. The other way round the log could seem to
+ * 4. later segments, strays and snapshots above the end are removed;
+ * 5. the directory is synced, once for 3 and 4 together: neither builds on the other, for whatever is
+ *    left of either is found and done again by the next recovery;
+ * 6. only then the torn segment is truncated and synced. The other way round the log could seem to
  *    continue with a later segment that is still there.
  */
 import { join } from 'node:path'
 
 import type { Files } from '../files/files.ts'
 import { type Survey, surveyBatches } from './batch-search.ts'
-import { replaceFile } from './checkpoint-file.ts'
+import { exchangeFile, replaceFile } from './checkpoint-file.ts'
 import { attempt, isDiskFull } from './file-io.ts'
 import type { SegmentIndexes } from './index-cache.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
@@ -220,7 +222,10 @@ async function keepLines(
   return manifest
 }
 
-/** False when there was no room: the files are then gone, for they must not claim what is not so. */
+/**
+ * Exchanges the files that are not as they should be; a sync of the directory makes it durable. False when
+ * there was no room: the files are then gone, for they must not claim what is not so.
+ */
 async function saveIndexes(
   files: Files,
   dir: string,
@@ -236,7 +241,7 @@ async function saveIndexes(
     const before = files.readFile(path)
     if (before === null ? bytes.length === 0 : before.equals(bytes)) continue
     try {
-      await replace(files, path, bytes)
+      await attempt({ path, operation: 'replace' }, () => exchangeFile(files, path, bytes))
     } catch (error) {
       if (!isDiskFull(error)) throw error
       isSaved = false

@@ -8,12 +8,16 @@ import { describe, it } from 'node:test'
 
 import { StorageError } from '../../lib/errors.ts'
 import { type FaultyFiles, faultyFiles } from '../../lib/files/faulty-files.ts'
+import { batchSizeAt, nextOffsetAt } from '../../lib/record/batch-format.ts'
+import { OffsetIndex } from '../../lib/storage/offset-index.ts'
 import type { RecoveredPartition, RecoverOptions } from '../../lib/storage/recover-partition.ts'
+import { TimeIndex } from '../../lib/storage/time-index.ts'
 import { add, flip } from '../support/corrupt.ts'
 import {
   batchesFrom,
   dir,
   exposed,
+  get,
   layDown,
   names,
   pathOf,
@@ -54,6 +58,15 @@ const scenarios: readonly Scenario[] = [
       await put(files, join(dir, 'segments.manifest.tmp'), Buffer.from('half'))
       await put(files, join(dir, 'leader-epoch-checkpoint'), Buffer.from('0\n2\n0 0\n4 25\n'))
       await files.syncDirectory(dir)
+    },
+  },
+  {
+    // Without the foreign bytes the later segment would seem to continue the log.
+    title: 'foreign bytes between a segment and the one that continues it',
+    known: { checkpointedRecoveryPoint: 3 },
+    prepare: async files => {
+      await threeSegments(files)
+      await add(files, pathOf(10), Buffer.alloc(300, 'foreign'))
     },
   },
   {
@@ -205,6 +218,79 @@ describe('recoverPartition after a failed sync', () => {
       const after = await recover(files, known)
       assert.equal(after.logEndOffset, 210, context(files, 0))
       assert.deepEqual(exposed(files, after), exposedBefore, context(files, 0))
+    }
+  })
+})
+
+describe('recoverPartition of segments whose index files are wrong', () => {
+  const known = { checkpointedRecoveryPoint: 3 }
+  const indexNames = [0, 10, 20].flatMap(base => [pathOf(base, 'index'), pathOf(base, 'timeindex')])
+
+  /** The last segment is torn, and its indexes lead behind its end; those of the others say nothing. */
+  async function misled(seed: number): Promise<FaultyFiles> {
+    const files = faultyFiles({ seed })
+    await threeSegments(files)
+    await flip(files, pathOf(20), { position: 400 })
+    for (const base of [0, 10]) {
+      await put(files, pathOf(base, 'index'), Buffer.from('garbage'))
+      await put(files, pathOf(base, 'timeindex'), Buffer.alloc(12))
+    }
+    await files.syncDirectory(dir)
+    return files
+  }
+
+  function contents(files: FaultyFiles): readonly (string | undefined)[] {
+    return indexNames.map(name => files.readFile(name)?.toString('hex'))
+  }
+
+  /** Entries that are not what the batches say. */
+  function wrongEntries(files: FaultyFiles): readonly string[] {
+    const wrong: string[] = []
+    for (const base of [0, 10, 20]) {
+      const log = get(files, pathOf(base))
+      const lastOffsets = new Map<number, number>()
+      for (let at = 0; at < log.length; at += batchSizeAt(log, at)) {
+        lastOffsets.set(at, nextOffsetAt(log, at) - 1)
+      }
+      const offsets = OffsetIndex.load(base, get(files, pathOf(base, 'index')))
+      const times = TimeIndex.load(base, get(files, pathOf(base, 'timeindex')))
+      assert.ok(offsets !== null && times !== null)
+      for (let index = 0; index < offsets.entryCount; index++) {
+        const { offset, position } = offsets.entryAt(index)
+        if (lastOffsets.get(position) !== offset) wrong.push(`${base}.index: ${offset}`)
+      }
+      const { offset } = times.lastEntry ?? { offset: base }
+      if (offset > Math.max(...lastOffsets.values())) wrong.push(`${base}.timeindex: ${offset}`)
+    }
+    return wrong
+  }
+
+  it('a power cut right after it -> every index file is as it left it', async () => {
+    for (const seed of seeds(30)) {
+      const files = await misled(seed)
+      const before = contents(files)
+      await recover(files, known)
+      const after = contents(files)
+      assert.ok(after.every((content, index) => content !== before[index]))
+      files.crash()
+      assert.deepEqual(contents(files), after, context(files, 0))
+    }
+  })
+
+  it('a power cut at each of its calls, and again -> no index entry leads astray', async () => {
+    for (const seed of seeds(3)) {
+      for (let call = 1, isDone = false; !isDone; call++) {
+        const files = await misled(seed * 1000 + call)
+        files.failAt({ operation: call, kind: 'crash' })
+        isDone = await recover(files, known).then(
+          () => true,
+          () => false,
+        )
+        files.clearFaults()
+        await recover(files, known)
+        files.crash()
+        assert.deepEqual(wrongEntries(files), [], context(files, call))
+      }
     }
   })
 })
