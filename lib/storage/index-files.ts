@@ -22,21 +22,30 @@ export async function writeIndexFiles(
   segment: { readonly dir: string; readonly baseOffset: number },
   contents: IndexContents,
 ): Promise<void> {
-  const parts = [
-    ['index', contents.offsets],
-    ['timeindex', contents.times],
-  ] as const
-  for (const [suffix, bytes] of parts) {
-    const file = openIndexFile(files, segment, suffix)
-    try {
-      // A disk that takes a part of it has no room for the rest.
-      if (bytes.length > 0 && (await file.write(bytes, 0)) !== bytes.length)
-        throw new DiskFullError(file.path)
-      file.truncate(bytes.length)
-      await file.syncData()
-    } finally {
-      file.close()
-    }
+  await writeIndexFile(files, { ...segment, suffix: 'index' }, contents.offsets)
+  await writeIndexFile(files, { ...segment, suffix: 'timeindex' }, contents.times)
+}
+
+/**
+ * Does so for one of them. A crash before it has resolved leaves any mixture of what was there and
+ * `bytes`.
+ *
+ * @throws {DiskFullError} when the file did not take all of it
+ */
+export async function writeIndexFile(
+  files: Files,
+  to: { readonly dir: string; readonly baseOffset: number; readonly suffix: Suffix },
+  bytes: Buffer,
+): Promise<void> {
+  const file = openIndexFile(files, to, to.suffix)
+  try {
+    // A disk that takes a part of it has no room for the rest.
+    if (bytes.length > 0 && (await file.write(bytes, 0)) !== bytes.length)
+      throw new DiskFullError(file.path)
+    file.truncate(bytes.length)
+    await file.syncData()
+  } finally {
+    file.close()
   }
 }
 

@@ -244,6 +244,7 @@ async function settle(plan: RepairPlan, findings: Findings): Promise<RecoveredPa
       ...toIndex.map(it => ({ baseOffset: it.baseOffset, indexes: it.pendingIndexes })),
       ...(active ? [active.segment] : []),
     ].flatMap(({ baseOffset, indexes }) => (indexes === null ? [] : [{ baseOffset, indexes }])),
+    isDamaged: scan.damage.length > 0,
     quarantineBytes,
   })
   for (const it of toIndex) if (!unsavedIndexes.has(it.baseOffset)) it.pendingIndexes = null

@@ -18,6 +18,7 @@ import { type Survey, surveyBatches } from './batch-search.ts'
 import { exchangeFile, replaceFile } from './checkpoint-file.ts'
 import { attempt, isDiskFull } from './file-io.ts'
 import type { SegmentIndexes } from './index-cache.ts'
+import { writeIndexFile } from './index-files.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
 import { leaderEpochsName, manifestName, type PartitionFiles } from './partition-files.ts'
 import { type CutBytes, quarantine } from './quarantine.ts'
@@ -28,7 +29,6 @@ import {
   type Manifest,
   type SegmentFacts,
 } from './segments-manifest.ts'
-import type { SegmentSuffix } from './topic-name.ts'
 
 /** A tail that was cut. */
 export interface CutTail {
@@ -138,6 +138,8 @@ export interface Cleanup {
   /** To be saved; null when the file is as it should be. */
   readonly epochs: LeaderEpochs | null
   readonly indexes: readonly { readonly baseOffset: number; readonly indexes: SegmentIndexes }[]
+  /** Bytes were found that are no good batch: how far the log goes on behind them an index may have told. */
+  readonly isDamaged: boolean
   readonly quarantineBytes: number
 }
 
@@ -170,7 +172,8 @@ export async function cleanUp(files: Files, dir: string, plan: Cleanup): Promise
   }
   const unsavedIndexes = new Set<number>()
   for (const { baseOffset, indexes } of plan.indexes) {
-    if (!(await saveIndexes(files, dir, { baseOffset, indexes }))) unsavedIndexes.add(baseOffset)
+    const at = { baseOffset, indexes, isAtomic: cut !== null || plan.isDamaged }
+    if (!(await saveIndexes(files, dir, at))) unsavedIndexes.add(baseOffset)
   }
   for (const baseOffset of found.bases.toReversed()) {
     if (!plan.keptBases.has(baseOffset)) await removeSegment(files, dir, baseOffset)
@@ -223,29 +226,45 @@ async function keepLines(
 }
 
 /**
- * Exchanges the files that are not as they should be; a sync of the directory makes it durable. False when
- * there was no room: the files are then gone, for they must not claim what is not so.
+ * Makes the files what they should be; a sync of the directory makes that durable. They are written in
+ * place, where a crash may leave any mixture, unless they must be either old or new: over a log in which
+ * nothing is damaged the next recovery does as well without them, and a file that is made and renamed
+ * has to wait for the journal each time. False when there was no room: the files are then gone, for
+ * they must not claim what is not so.
  */
 async function saveIndexes(
   files: Files,
   dir: string,
-  at: { readonly baseOffset: number; readonly indexes: SegmentIndexes },
+  of: {
+    readonly baseOffset: number
+    readonly indexes: SegmentIndexes
+    readonly isAtomic: boolean
+  },
 ): Promise<boolean> {
-  const contents: readonly (readonly [SegmentSuffix, Buffer])[] = [
-    ['index', at.indexes.offsets.bytes()],
-    ['timeindex', at.indexes.times.bytes()],
-  ]
+  const { baseOffset, indexes, isAtomic } = of
+  const contents = [
+    ['index', indexes.offsets.bytes()],
+    ['timeindex', indexes.times.bytes()],
+  ] as const
   let isSaved = true
   for (const [suffix, bytes] of contents) {
-    const path = segmentPath(dir, at.baseOffset, suffix)
+    const path = segmentPath(dir, baseOffset, suffix)
     const before = files.readFile(path)
     if (before === null ? bytes.length === 0 : before.equals(bytes)) continue
     try {
-      await attempt({ path, operation: 'replace' }, () => exchangeFile(files, path, bytes))
+      await attempt({ path, operation: 'replace' }, () =>
+        isAtomic
+          ? exchangeFile(files, path, bytes)
+          : writeIndexFile(files, { dir, baseOffset, suffix }, bytes),
+      )
     } catch (error) {
-      if (!isDiskFull(error)) throw error
+      if (!isDiskFull(error)) {
+        // A page that a failed sync left clean would look to the next recovery as if it were saved.
+        if (!isAtomic) await files.remove(path).catch(() => {})
+        throw error
+      }
       isSaved = false
-      if (before !== null) await remove(files, path)
+      if (files.stat(path) !== null) await remove(files, path)
     }
   }
   return isSaved

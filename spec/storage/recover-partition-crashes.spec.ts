@@ -61,6 +61,15 @@ const scenarios: readonly Scenario[] = [
     },
   },
   {
+    title: 'index files that are wrong, and nothing else',
+    known: { checkpointedRecoveryPoint: 23 },
+    prepare: async files => {
+      await threeSegments(files)
+      await put(files, pathOf(20, 'index'), Buffer.from('garbage'))
+      await put(files, pathOf(20, 'timeindex'), Buffer.alloc(12))
+    },
+  },
+  {
     // Without the foreign bytes the later segment would seem to continue the log.
     title: 'foreign bytes between a segment and the one that continues it',
     known: { checkpointedRecoveryPoint: 3 },
@@ -222,75 +231,100 @@ describe('recoverPartition after a failed sync', () => {
   })
 })
 
-describe('recoverPartition of segments whose index files are wrong', () => {
-  const known = { checkpointedRecoveryPoint: 3 }
-  const indexNames = [0, 10, 20].flatMap(base => [pathOf(base, 'index'), pathOf(base, 'timeindex')])
+for (const [title, isTorn] of [
+  ['index files are wrong', false],
+  ['index files are wrong, the last one torn', true],
+] as const)
+  describe(`recoverPartition of segments whose ${title}`, () => {
+    const known = { checkpointedRecoveryPoint: 3 }
+    const indexNames = [0, 10, 20].flatMap(base => [
+      pathOf(base, 'index'),
+      pathOf(base, 'timeindex'),
+    ])
 
-  /** The last segment is torn, and its indexes lead behind its end; those of the others say nothing. */
-  async function misled(seed: number): Promise<FaultyFiles> {
-    const files = faultyFiles({ seed })
-    await threeSegments(files)
-    await flip(files, pathOf(20), { position: 400 })
-    for (const base of [0, 10]) {
-      await put(files, pathOf(base, 'index'), Buffer.from('garbage'))
-      await put(files, pathOf(base, 'timeindex'), Buffer.alloc(12))
-    }
-    await files.syncDirectory(dir)
-    return files
-  }
-
-  function contents(files: FaultyFiles): readonly (string | undefined)[] {
-    return indexNames.map(name => files.readFile(name)?.toString('hex'))
-  }
-
-  /** Entries that are not what the batches say. */
-  function wrongEntries(files: FaultyFiles): readonly string[] {
-    const wrong: string[] = []
-    for (const base of [0, 10, 20]) {
-      const log = get(files, pathOf(base))
-      const lastOffsets = new Map<number, number>()
-      for (let at = 0; at < log.length; at += batchSizeAt(log, at)) {
-        lastOffsets.set(at, nextOffsetAt(log, at) - 1)
+    /** The indexes of a torn segment lead behind its end; those of the others say nothing. */
+    async function misled(seed: number): Promise<FaultyFiles> {
+      const files = faultyFiles({ seed })
+      await threeSegments(files)
+      if (isTorn) await flip(files, pathOf(20), { position: 400 })
+      for (const base of isTorn ? [0, 10] : [0, 10, 20]) {
+        await put(files, pathOf(base, 'index'), Buffer.from('garbage'))
+        await put(files, pathOf(base, 'timeindex'), Buffer.alloc(12))
       }
-      const offsets = OffsetIndex.load(base, get(files, pathOf(base, 'index')))
-      const times = TimeIndex.load(base, get(files, pathOf(base, 'timeindex')))
-      assert.ok(offsets !== null && times !== null)
-      for (let index = 0; index < offsets.entryCount; index++) {
-        const { offset, position } = offsets.entryAt(index)
-        if (lastOffsets.get(position) !== offset) wrong.push(`${base}.index: ${offset}`)
+      await files.syncDirectory(dir)
+      return files
+    }
+
+    function contents(files: FaultyFiles): readonly (string | undefined)[] {
+      return indexNames.map(name => files.readFile(name)?.toString('hex'))
+    }
+
+    /** Entries that are not what the batches say. */
+    function wrongEntries(files: FaultyFiles): readonly string[] {
+      const wrong: string[] = []
+      for (const base of [0, 10, 20]) {
+        const log = get(files, pathOf(base))
+        const lastOffsets = new Map<number, number>()
+        for (let at = 0; at < log.length; at += batchSizeAt(log, at)) {
+          lastOffsets.set(at, nextOffsetAt(log, at) - 1)
+        }
+        const offsets = OffsetIndex.load(base, get(files, pathOf(base, 'index')))
+        const times = TimeIndex.load(base, get(files, pathOf(base, 'timeindex')))
+        assert.ok(offsets !== null && times !== null)
+        for (let index = 0; index < offsets.entryCount; index++) {
+          const { offset, position } = offsets.entryAt(index)
+          if (lastOffsets.get(position) !== offset) wrong.push(`${base}.index: ${offset}`)
+        }
+        const { offset } = times.lastEntry ?? { offset: base }
+        if (offset > Math.max(...lastOffsets.values())) wrong.push(`${base}.timeindex: ${offset}`)
       }
-      const { offset } = times.lastEntry ?? { offset: base }
-      if (offset > Math.max(...lastOffsets.values())) wrong.push(`${base}.timeindex: ${offset}`)
+      return wrong
     }
-    return wrong
-  }
 
-  it('a power cut right after it -> every index file is as it left it', async () => {
-    for (const seed of seeds(30)) {
-      const files = await misled(seed)
-      const before = contents(files)
-      await recover(files, known)
-      const after = contents(files)
-      assert.ok(after.every((content, index) => content !== before[index]))
-      files.crash()
-      assert.deepEqual(contents(files), after, context(files, 0))
-    }
-  })
-
-  it('a power cut at each of its calls, and again -> no index entry leads astray', async () => {
-    for (const seed of seeds(3)) {
-      for (let call = 1, isDone = false; !isDone; call++) {
-        const files = await misled(seed * 1000 + call)
-        files.failAt({ operation: call, kind: 'crash' })
-        isDone = await recover(files, known).then(
-          () => true,
-          () => false,
-        )
-        files.clearFaults()
+    it('a power cut right after it -> every index file is as it left it', async () => {
+      for (const seed of seeds(30)) {
+        const files = await misled(seed)
+        const before = contents(files)
         await recover(files, known)
+        const after = contents(files)
+        assert.ok(after.every((content, index) => content !== before[index]))
         files.crash()
-        assert.deepEqual(wrongEntries(files), [], context(files, call))
+        assert.deepEqual(contents(files), after, context(files, 0))
       }
-    }
+    })
+
+    it('an I/O error at each of its calls, again, and a power cut -> they are as it left them', async () => {
+      for (const seed of seeds(3)) {
+        for (let call = 1, isDone = false; !isDone; call++) {
+          const files = await misled(seed * 1000 + call)
+          files.failAt({ operation: call, kind: 'EIO' })
+          isDone = await recover(files, known).then(
+            () => true,
+            () => false,
+          )
+          files.clearFaults()
+          await recover(files, known)
+          const after = contents(files)
+          files.crash()
+          assert.deepEqual(contents(files), after, context(files, call))
+        }
+      }
+    })
+
+    it('a power cut at each of its calls, and again -> no index entry leads astray', async () => {
+      for (const seed of seeds(3)) {
+        for (let call = 1, isDone = false; !isDone; call++) {
+          const files = await misled(seed * 1000 + call)
+          files.failAt({ operation: call, kind: 'crash' })
+          isDone = await recover(files, known).then(
+            () => true,
+            () => false,
+          )
+          files.clearFaults()
+          await recover(files, known)
+          files.crash()
+          assert.deepEqual(wrongEntries(files), [], context(files, call))
+        }
+      }
+    })
   })
-})
