@@ -33,15 +33,22 @@ export interface SealedRun {
 
 /** Lists the run. Damage is found where a segment, or a part of its file, is missing. */
 export async function listSealed(plan: SealedPlan): Promise<SealedRun> {
-  const facts = new Map(plan.manifest.sealed.map(line => [line.baseOffset, line]))
+  const { bases } = plan
+  const lines = plan.manifest.sealed
+  let lineIndex = 0
   const segments: SealedSegment[] = []
   const damage: Damage[] = []
   let reached = plan.logStartOffset
   let isListed = true
-  for (const [index, baseOffset] of plan.bases.entries()) {
-    noteMissing(damage, plan, { from: reached, to: baseOffset })
-    const nextBase = plan.bases[index + 1] ?? plan.endOffset
-    const line = facts.get(baseOffset) ?? null
+  // Opening a log comes here for every segment: both lists are in order, and are walked side by side.
+  for (let index = 0; index < bases.length; index++) {
+    const baseOffset = bases[index] as number
+    if (reached < baseOffset) noteMissing(damage, plan, { from: reached, to: baseOffset })
+    const nextBase = bases[index + 1] ?? plan.endOffset
+    while (lineIndex < lines.length && (lines[lineIndex] as SegmentFacts).baseOffset < baseOffset)
+      lineIndex++
+    const next = lines[lineIndex]
+    const line = next?.baseOffset === baseOffset ? next : null
     const found = judge(plan, { baseOffset, nextBase, line })
     isListed &&= line !== null && found !== null
     if (found === null) {
