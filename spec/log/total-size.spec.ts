@@ -2,8 +2,10 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 
-import { DiskFullError } from '../../lib/errors.ts'
-import type { Topic } from '../../lib/types.ts'
+import { DiskFullError, StorageError } from '../../lib/errors.ts'
+import { openLog } from '../../lib/open.ts'
+import { type FaultyFiles, faultyFiles, manualClock } from '../../lib/testing/index.ts'
+import type { Log, Topic } from '../../lib/types.ts'
 import { turn } from '../support/open-partition.ts'
 import { deletions, fill, minute, offsets, open, type Scene } from '../support/retention-scene.ts'
 
@@ -102,6 +104,50 @@ describe('maxTotalBytes', () => {
     assert.equal(scene.log.state, 'ok')
     await scene.log.sweep()
     assert.deepEqual(await offsets(scene.topic), [3, 4, 5, 6])
+  })
+})
+
+describe('maxTotalBytes where the file system fails', () => {
+  /** Two topics with four segments each, as much as is allowed. */
+  async function openFaulty(): Promise<{ files: FaultyFiles; log: Log; topics: Topic[] }> {
+    const files = faultyFiles()
+    const options = { maxTotalBytes: 8 * segmentBytes, sweepIntervalMs: -1 }
+    const log = await openLog('/log', { files, clock: manualClock(), ...options })
+    const topics: Topic[] = []
+    for (const name of ['orders', 'payments']) {
+      const topic = await log.topic(name, { segmentBytes: 1024 })
+      topics.push(topic)
+      await fill(topic, 4)
+    }
+    return { files, log, topics }
+  }
+
+  it('a new log start cannot be saved -> each partition is tried once, told, and keeps everything', async () => {
+    const { files, log, topics } = await openFaulty()
+    for (const topic of topics) await fill(topic, 1)
+    files.failAt({ operation: 1, kind: 'EIO', sticky: true, path: /offset-checkpoint/ })
+    const { failures, deletedSegments } = await log.sweep()
+    files.clearFaults()
+    assert.deepEqual(failures.map(({ topic }) => topic).sort(), ['orders', 'payments'])
+    assert.equal(deletedSegments, 0)
+    for (const topic of topics) assert.deepEqual(await offsets(topic), [0, 1, 2, 3, 4])
+    await log.sweep()
+    assert.ok((await log.describe()).sizeBytes <= 8 * segmentBytes)
+    await log.close()
+  })
+
+  it('a partition has failed -> it keeps everything, and the others make room', async () => {
+    const { files, log, topics } = await openFaulty()
+    const [failed, other] = topics as [Topic, Topic]
+    files.failAt({ operation: 1, kind: 'EIO', on: 'sync', path: /orders-0.*\.log/ })
+    await assert.rejects(fill(failed, 1))
+    assert.equal((await failed.describe()).partitions[0]?.state, 'failed')
+    await fill(other, 2)
+    await log.sweep()
+    assert.deepEqual((await offsets(failed)).slice(0, 4), [0, 1, 2, 3])
+    // What was written and could not be flushed takes room as well.
+    assert.deepEqual(await offsets(other), [3, 4, 5])
+    await assert.rejects(log.close(), StorageError)
   })
 })
 
