@@ -8,7 +8,6 @@
 import { ok } from 'node:assert/strict'
 
 import { checkMs, checkOptions } from '../checks.ts'
-import type { Timer } from '../clock.ts'
 import type { Consumer, ConsumerOptions, Group } from '../consuming.ts'
 import {
   ClosedError,
@@ -21,7 +20,6 @@ import type { LockKind } from '../files/files.ts'
 import { checkTopicOptions } from '../options.ts'
 import type { Producer, ProducerOptions } from '../producing.ts'
 import { partitionDirName } from '../storage/topic-name.ts'
-import type { TurnMember } from '../storage/turn-scheduler.ts'
 import type {
   Log,
   LogDescription,
@@ -35,6 +33,7 @@ import type {
 import type { RepairReport, VerifyOptions, VerifyReport } from '../verification.ts'
 import { planDirectories } from './adopt-directories.ts'
 import { metricsOf, totalSizeBytes } from './describe.ts'
+import { DirectoryFollowers } from './directory-followers.ts'
 import type { LogExtension } from './extension.ts'
 import { type ForeignOwner, ForeignTopic, type VisibleRange } from './foreign-topic.ts'
 import { listedTopics } from './internal-topics.ts'
@@ -48,12 +47,6 @@ import { TopicHandle } from './topic.ts'
 import { type CatalogTopic, formatVersion } from './topic-catalog.ts'
 import { checkVerifyOptions, verifyLog } from './verify-log.ts'
 import { slotKey } from './visible-slots.ts'
-
-/** How often the slots are looked at where the directory cannot be watched. */
-const pollMs = 100
-
-/** How often they are looked at beside a watch, which some file systems let miss changes. */
-const watchedPollMs = 1000
 
 /** How often the files are read when a slot is missing, before the checkpoint has to do. */
 const maxLooks = 3
@@ -72,7 +65,7 @@ export async function openReadOnlyLog(opening: Opening): Promise<Log> {
   return log
 }
 
-class ReadOnlyLog implements Log, ForeignOwner, TurnMember {
+class ReadOnlyLog implements Log, ForeignOwner {
   readonly dir: string
   readonly lockKind: LockKind = 'none'
   readonly recovery: RecoveryReport
@@ -81,9 +74,7 @@ class ReadOnlyLog implements Log, ForeignOwner, TurnMember {
   readonly #whenTopicsChanged = new Set<() => void>()
   /** Topics and partitions at the last look; another text when any have come or gone. */
   #shape = ''
-  #followers = 0
-  #stopWatching: (() => void) | null = null
-  #pollTimer: Timer | null = null
+  readonly #followers: DirectoryFollowers
   /** Set before anybody sees the log. */
   #extension: LogExtension | null = null
   #isClosing = false
@@ -96,6 +87,7 @@ class ReadOnlyLog implements Log, ForeignOwner, TurnMember {
     const startMs = clock.monotonicMs()
     this.dir = opening.name
     this.#opening = opening
+    this.#followers = new DirectoryFollowers(opening, () => this.refresh())
     const state = this.#look()
     this.#take(state)
     this.recovery = {
@@ -290,22 +282,7 @@ class ReadOnlyLog implements Log, ForeignOwner, TurnMember {
   }
 
   follow(): () => void {
-    this.#followers++
-    if (this.#followers === 1) this.#watch()
-    // What changed before the watch began.
-    this.#refreshForFollowers()
-    let isFollowing = true
-    return () => {
-      if (!isFollowing) return
-      isFollowing = false
-      this.#followers--
-      if (this.#followers === 0) this.#unwatch()
-    }
-  }
-
-  /** The directory has changed in this turn, however often. */
-  endOfTurn(): void {
-    if (this.#followers > 0) this.#refreshForFollowers()
+    return this.#followers.follow()
   }
 
   async #close(timeoutMs: number): Promise<void> {
@@ -324,46 +301,10 @@ class ReadOnlyLog implements Log, ForeignOwner, TurnMember {
     }
     this.#isOpen = false
     for (const topic of this.#topics.values()) topic.end(false)
-    this.#unwatch()
+    this.#followers.end()
     this.#opening.environment.handles.forgetAll('')
     this.#opening.events.emit({ type: 'stateChanged', state: 'closed' })
     if (failure !== null) throw (failure as { readonly error: unknown }).error
-  }
-
-  /** A look that fails is made up for by the next one. */
-  #refreshForFollowers(): void {
-    try {
-      this.refresh()
-    } catch (error) {
-      const what = 'following the writer of the log'
-      this.#opening.events.emit({ type: 'backgroundFailed', what, error: error as Error })
-    }
-  }
-
-  #watch(): void {
-    const { files, path, environment } = this.#opening
-    try {
-      this.#stopWatching = files.watch(path, () => environment.turns.schedule(this))
-    } catch {
-      // No watch to be had here, or no more of them: polling does.
-      this.#stopWatching = null
-    }
-    this.#schedulePoll()
-  }
-
-  #schedulePoll(): void {
-    const delayMs = this.#stopWatching === null ? pollMs : watchedPollMs
-    this.#pollTimer = this.#opening.environment.clock.setTimer(delayMs, () => {
-      this.#schedulePoll()
-      this.endOfTurn()
-    })
-  }
-
-  #unwatch(): void {
-    this.#stopWatching?.()
-    this.#stopWatching = null
-    this.#pollTimer?.cancel()
-    this.#pollTimer = null
   }
 
   #assertOpen(): void {
