@@ -4,76 +4,19 @@ import { describe, it } from 'node:test'
 
 import { DiskFullError } from '../../lib/errors.ts'
 import type { LogEvent } from '../../lib/events.ts'
-import type { FaultKind, FaultyOperation } from '../../lib/files/fault-plan.ts'
-import { type FaultyFiles, faultyFiles } from '../../lib/files/faulty-files.ts'
-import type { Files } from '../../lib/files/files.ts'
 import { DiskWatch } from '../../lib/log/disk-watch.ts'
 import { openLog } from '../../lib/open.ts'
 import { DiskRoom } from '../../lib/storage/disk-room.ts'
-import { type ManualClock, manualClock, memoryFiles } from '../../lib/testing/index.ts'
-import type { Log, OpenOptions, Topic } from '../../lib/types.ts'
-import { type HeldFiles, heldFiles } from '../support/held-files.ts'
-import { turn } from '../support/open-partition.ts'
-
-const mib = 1024 * 1024
-
-interface Filling {
-  readonly files: HeldFiles
-  readonly clock: ManualClock
-  readonly log: Log
-  readonly topic: Topic
-  readonly events: LogEvent[]
-  /** How often the disk was looked at. */
-  readonly looks: () => number
-  /** Changes how many bytes are free; an error instead: the disk cannot be looked at. */
-  free(bytes: number | Error): void
-}
-
-async function openFilling(
-  options: OpenOptions = {},
-  inner: Files = memoryFiles(),
-): Promise<Filling> {
-  const files = heldFiles(inner)
-  const clock = manualClock()
-  const events: LogEvent[] = []
-  let freeBytes: number | Error = 1000 * mib
-  let looks = 0
-  files.freeSpace = async () => {
-    looks++
-    if (freeBytes instanceof Error) throw freeBytes
-    return { freeBytes, totalBytes: 2000 * mib }
-  }
-  const log = await openLog('/log', {
-    files,
-    clock,
-    diskLowBytes: 200 * mib,
-    diskReserveBytes: 100 * mib,
-    onEvent: event => events.push(event),
-    ...options,
-  })
-  const topic = await log.topic('orders')
-  const free = (bytes: number | Error): void => {
-    freeBytes = bytes
-  }
-  return { files, clock, log, topic, events, looks: () => looks, free }
-}
-
-async function idle(): Promise<void> {
-  for (let count = 0; count < 20; count++) await turn()
-}
-
-/** What the events say of the log's state. */
-function statesOf(events: readonly LogEvent[]): readonly string[] {
-  return events.flatMap(event =>
-    event.type === 'stateChanged' ? [[event.state, event.reason].join(' ').trim()] : [],
-  )
-}
-
-async function valuesOf(topic: Topic): Promise<string[]> {
-  const values: string[] = []
-  for await (const { value } of topic.records()) values.push(String(value))
-  return values
-}
+import { manualClock, memoryFiles } from '../../lib/testing/index.ts'
+import {
+  type Filling,
+  idle,
+  mib,
+  openFilling,
+  statesOf,
+  valuesOf,
+} from '../support/filling-disk.ts'
+import { heldFiles } from '../support/held-files.ts'
 
 describe('log.state', () => {
   it('less and less is free → low, read-only, and back with a margin, each told once', async () => {
@@ -275,137 +218,6 @@ describe('a log that is read-only for want of space', () => {
     assert.equal((await accepted).baseOffset, 0)
     assert.equal(topic.partition(0).highWatermark, 1)
     await log.close()
-  })
-})
-
-describe('a file system that refuses although it says that space is free', () => {
-  interface Refusing extends Filling {
-    readonly disk: FaultyFiles
-    /** From now on no byte is written and no file is made, for the log of topics of users and the probe. */
-    refuse(kind: FaultKind): void
-  }
-
-  /** Time enough to write the probe and the ballast, piece by piece. */
-  async function tried(): Promise<void> {
-    for (let count = 0; count < 40; count++) await idle()
-  }
-
-  async function openRefusing(options: OpenOptions = {}): Promise<Refusing> {
-    const disk = faultyFiles({ seed: 1 })
-    const filling = await openFilling(options, disk.currentProcess())
-    await filling.topic.append({ value: 'before' })
-    const on: readonly FaultyOperation[] = ['write', 'open']
-    const refuse = (kind: FaultKind): void =>
-      disk.failAt({ operation: 1, kind, on, sticky: true, path: /orders-0.*log$|probe|ballast/ })
-    return { ...filling, disk, refuse }
-  }
-
-  for (const kind of ['EDQUOT', 'ENOSPC'] as const) {
-    it(`${kind} -> read-only with the reason and the cause, and ok by the next append when there is room`, async () => {
-      const { log, topic, events, disk, refuse } = await openRefusing()
-      refuse(kind)
-      await assert.rejects(topic.append({ value: 'x' }), { code: 'DISK_FULL' })
-      await tried()
-      assert.equal(log.state, 'read-only')
-      const other = await log.topic('orders')
-      await assert.rejects(other.append({ value: 'x' }), (error: DiskFullError) => {
-        assert.deepEqual([error.reason, error.outcome], ['no-space', 'not-written'])
-        assert.equal((error.cause as { code?: string }).code, kind)
-        return true
-      })
-      await assert.rejects(log.createTopic('more'), { code: 'DISK_FULL' })
-      assert.deepEqual(await valuesOf(topic), ['before'])
-      disk.clearFaults()
-      await topic.append({ value: 'after' })
-      assert.equal(log.state, 'ok')
-      assert.deepEqual(statesOf(events), ['read-only disk-space', 'ok'])
-      assert.deepEqual(await valuesOf(topic), ['before', 'after'])
-      assert.equal(disk.stat('/log/.ballast.probe'), null)
-      await log.close()
-    })
-  }
-
-  it('there is room again and nobody appends -> ok after a few seconds', async () => {
-    const { log, topic, clock, disk, refuse } = await openRefusing()
-    refuse('EDQUOT')
-    await assert.rejects(topic.append({ value: 'x' }))
-    await tried()
-    clock.advance(5000)
-    await tried()
-    assert.equal(log.state, 'read-only')
-    disk.clearFaults()
-    clock.advance(5000)
-    await tried()
-    assert.equal(log.state, 'ok')
-    await log.close()
-  })
-
-  it('the want is over when it is tried -> the log never was read-only', async () => {
-    const { log, topic, events, disk } = await openRefusing()
-    disk.failAt({ operation: 1, kind: 'EDQUOT', on: 'write', path: /orders-0.*log$/ })
-    await assert.rejects(topic.append({ value: 'x' }), { code: 'DISK_FULL' })
-    await tried()
-    assert.deepEqual(statesOf(events), [])
-    await topic.append({ value: 'after' })
-    await log.close()
-  })
-
-  it('a limit on the size of one file -> the other topics are no worse for it', async () => {
-    const { log, topic, disk } = await openRefusing()
-    const other = await log.createTopic('other')
-    disk.failAt({ operation: 1, kind: 'EFBIG', on: 'write', path: /orders-0|probe/, sticky: true })
-    await assert.rejects(topic.append({ value: 'x' }), { code: 'DISK_FULL' })
-    await tried()
-    assert.equal(log.state, 'ok')
-    await other.append({ value: 'y' })
-    disk.clearFaults()
-    await log.close()
-  })
-
-  it('a checkpoint or a new topic finds no room -> read-only as well', async () => {
-    for (const path of [/checkpoint|probe|ballast/, /more-0|probe|ballast/]) {
-      const { log, clock, disk } = await openRefusing()
-      const on: readonly FaultyOperation[] = ['write', 'open', 'makeDirectory']
-      disk.failAt({ operation: 1, kind: 'ENOSPC', on, sticky: true, path })
-      await log.createTopic('more').catch(() => {})
-      clock.advance(1000)
-      await tried()
-      clock.advance(5000)
-      await tried()
-      assert.equal(log.state, 'read-only', String(path))
-      disk.clearFaults()
-      clock.advance(5000)
-      await tried()
-      assert.equal(log.state, 'ok', String(path))
-      await log.close()
-    }
-  })
-
-  it('when the log is opened -> read-only at once', async () => {
-    const disk = faultyFiles({ seed: 1 })
-    disk.failAt({ operation: 1, kind: 'EDQUOT', on: 'write', sticky: true, path: /ballast/ })
-    const files = heldFiles(disk.currentProcess())
-    files.freeSpace = async () => ({ freeBytes: 1000 * mib, totalBytes: 2000 * mib })
-    const events: LogEvent[] = []
-    const log = await openLog('/log', { files, onEvent: event => events.push(event) })
-    assert.equal(log.state, 'read-only')
-    assert.deepEqual(statesOf(events), ['read-only disk-space'])
-    disk.clearFaults()
-    await log.close()
-  })
-
-  it('the power goes while it is tried -> the next opening leaves nothing of that', async () => {
-    const { topic, disk } = await openRefusing()
-    disk.failAt({ operation: 1, kind: 'EDQUOT', on: 'write', path: /orders-0.*log$/ })
-    disk.failAt({ operation: 1, kind: 'crash', on: 'remove', path: /probe/ })
-    await assert.rejects(topic.append({ value: 'x' }))
-    await tried()
-    assert.equal(disk.crashes, 1)
-    disk.clearFaults()
-    const again = await openLog('/log', { files: disk.currentProcess() })
-    assert.equal(disk.stat('/log/.ballast.probe'), null)
-    assert.deepEqual(again.recovery.adoptedTopics, [])
-    await again.close()
   })
 })
 
