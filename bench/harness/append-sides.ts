@@ -63,15 +63,19 @@ export function appendSide(load: CallLoad): Side {
   }
 }
 
-/** Raw write of as many bytes as `appendSide` puts into the log. */
-export function rawWriteSide(load: CallLoad): Side {
+/** Raw write of as many bytes as `appendSide` puts into the log; see `rawWrite`. */
+export function rawWriteSide(
+  load: CallLoad,
+  { isUnaligned = false }: { readonly isUnaligned?: boolean } = {},
+): Side {
   return {
     kind: 'limit',
     run(context) {
       const calls = context.pick(load.calls, load.smokeCalls)
       const bytes = calls * bytesPerCall(load)
       const warmUpBytes = bytes * limitWarmUpShare
-      return rawWrite(context.dir, { bytes, records: calls * load.recordsPerCall, warmUpBytes })
+      const records = calls * load.recordsPerCall
+      return rawWrite(context.dir, { bytes, records, warmUpBytes, isUnaligned })
     },
   }
 }

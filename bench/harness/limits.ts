@@ -24,6 +24,9 @@ import type { Outcome } from './workload.ts'
 
 const mebibyte = 1 << 20
 
+/** Neither a page nor a part of one that anything is aligned to. */
+const unalignedBytes = 1001
+
 /** How much the raw writer leaves to one fdatasync. */
 const syncEveryBytes = 16 * mebibyte
 
@@ -55,14 +58,22 @@ export function createFile(dir: string, name = 'raw'): number {
 }
 
 /**
- * The raw ceiling: writes of 1 MiB one after another, an fdatasync alongside every 16 MiB. `warmUpBytes`
- * are written the same way before the clock runs.
+ * The raw ceiling: writes of 1 MiB one after another, an fdatasync alongside every 16 MiB. About
+ * `warmUpBytes`, whole MiBs, are written the same way before the clock runs. With `isUnaligned` no write
+ * begins at a multiple of 1 MiB, nor of a page: file systems with large folios may take a third of the
+ * processor time for those.
  */
 export async function rawWrite(
   dir: string,
-  of: { readonly bytes: number; readonly records: number; readonly warmUpBytes: number },
+  of: {
+    readonly bytes: number
+    readonly records: number
+    readonly warmUpBytes: number
+    /** @default false */
+    readonly isUnaligned?: boolean
+  },
 ): Promise<Outcome> {
-  const { bytes, records } = of
+  const { bytes, records, isUnaligned = false } = of
   const buffer = seededBytes(mebibyte, 3)
   const fd = createFile(dir)
   const writeAll = async (totalBytes: number): Promise<void> => {
@@ -81,7 +92,8 @@ export async function rawWrite(
     await syncing
     await fdatasyncOf(fd)
   }
-  await writeAll(of.warmUpBytes)
+  if (isUnaligned) await writeAt(fd, buffer.subarray(0, unalignedBytes))
+  await writeAll(Math.round(of.warmUpBytes / mebibyte) * mebibyte)
   const usedBytes = diskUsage(dir)
   const { phase } = await measure(() => writeAll(bytes))
   closeSync(fd)

@@ -45,6 +45,7 @@ export const appendBatches: Workload = {
       durability: 'durable',
       sides: {
         'raw write': rawWriteSide(load),
+        'raw write, unaligned': rawWriteSide(load, { isUnaligned: true }),
         varve: appendSide(load),
         'bare closed loop': bareClosedLoopSide(load),
         'bare closed loop, encoding': encodingClosedLoopSide(load),
@@ -52,6 +53,7 @@ export const appendBatches: Workload = {
       },
       targets: [
         ratioAtLeast('raw write', 0.8, metrics.bytesPerSecond),
+        compared('raw write, unaligned', metrics.bytesPerSecond),
         ratioAtLeast('bare closed loop', 0.85, metrics.bytesPerSecond),
         compared('bare closed loop, encoding', metrics.bytesPerSecond),
         timesBestPeer(5, metrics.recordsPerSecond),

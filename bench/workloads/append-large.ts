@@ -5,7 +5,7 @@
  * several GB/s: far less than the disk takes for them, ≥ 0.85 of the raw ceiling.
  */
 import { appendSide, rawWriteSide } from '../harness/append-sides.ts'
-import { metrics, ratioAtLeast } from '../harness/targets.ts'
+import { compared, metrics, ratioAtLeast } from '../harness/targets.ts'
 import type { Variant, Workload } from '../harness/workload.ts'
 
 function variantOf(name: string, recordBytes: number): Variant {
@@ -22,8 +22,15 @@ function variantOf(name: string, recordBytes: number): Variant {
     recordBytes,
     recordsPerCall: load.recordsPerCall,
     durability: 'durable',
-    sides: { 'raw write': rawWriteSide(load), varve: appendSide(load) },
-    targets: [ratioAtLeast('raw write', 0.85, metrics.bytesPerSecond)],
+    sides: {
+      'raw write': rawWriteSide(load),
+      varve: appendSide(load),
+      'raw write, unaligned': rawWriteSide(load, { isUnaligned: true }),
+    },
+    targets: [
+      ratioAtLeast('raw write', 0.85, metrics.bytesPerSecond),
+      compared('raw write, unaligned', metrics.bytesPerSecond),
+    ],
   }
 }
 
