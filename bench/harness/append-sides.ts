@@ -99,7 +99,7 @@ export function encodingClosedLoopSide(load: CallLoad): Side {
       const writer = new BatchWriter()
       return runBareClosedLoop(context, load, (call, target, position) => {
         writer.begin(target, position)
-        for (const record of batches[call % batches.length] ?? []) writer.add(record, encodedTime)
+        writer.addAll(batches[call % batches.length] ?? [], encodedTime)
         writer.finish({ baseOffset: call * load.recordsPerCall, leaderEpoch: 0 })
       })
     },

@@ -65,7 +65,7 @@ function encoderRate(context: Context): number {
     context.pick(5000, 5),
     () => {
       writer.begin(target, 0)
-      for (const record of records) writer.add(record, 1_700_000_000_000)
+      writer.addAll(records, 1_700_000_000_000)
       checksum += writer.finish({ baseOffset: 0, leaderEpoch: 0 })
       return records.length
     },

@@ -46,7 +46,7 @@ function encode(records: readonly RecordInput[]): number {
   for (const record of records) bound += recordSizeBound(record)
   if (bound > target.length) throw new RangeError('the target is too small')
   writer.begin(target, 0)
-  for (const record of records) writer.add(record, timestamp)
+  writer.addAll(records, timestamp)
   return writer.finish({ baseOffset: 0, leaderEpoch: 0 })
 }
 

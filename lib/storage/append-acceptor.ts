@@ -231,8 +231,7 @@ export class AppendAcceptor implements LineHost, TurnMember {
     let sizeBytes = accumulator.join(record, boundBytes, { maxBatchBytes, nowMs })
     if (sizeBytes === 0) {
       if (accumulator.hasOpen) this.#sealOpen()
-      accumulator.begin(boundBytes, baseOffset, nowMs).add(record, nowMs)
-      sizeBytes = accumulator.openBytes
+      sizeBytes = accumulator.fill([record], boundBytes, { baseOffset, nowMs })
     }
     if (request.acks === 'written') this.#isOpenUrgent = true
     const timestamp =
@@ -266,9 +265,7 @@ export class AppendAcceptor implements LineHost, TurnMember {
     if (check.kind === 'duplicate')
       return this.#acknowledgeDuplicate(request.acks, { ...check, sizeBytes: 0 })
     if (accumulator.hasOpen) this.#sealOpen()
-    const writer = accumulator.begin(boundBytes, baseOffset, nowMs)
-    for (const record of records) writer.add(record, nowMs)
-    const sizeBytes = accumulator.openBytes
+    const sizeBytes = accumulator.fill(records, boundBytes, { baseOffset, nowMs })
     if (sizeBytes > maxBatchBytes) {
       accumulator.discardOpen()
       throw tooLarge(records.length, { sizeBytes, maxBatchBytes })

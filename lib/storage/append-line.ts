@@ -109,12 +109,17 @@ export class AppendLine implements WaitingMember {
       isShared && tail !== undefined && this.#canShare(tail, boundBytes, request)
         ? tail
         : this.#enter(boundBytes, nowMs, request, isShared)
+    const baseOffset = entry.recordCount
+    try {
+      entry.writer.addAll(records, nowMs)
+    } catch (error) {
+      if (entry !== tail) this.#reject(entry, error as Error)
+      throw error
+    }
     if (entry === tail) {
       this.#environment.budget.waitingBytes += boundBytes
       entry.countedBytes += boundBytes
     }
-    const baseOffset = entry.recordCount
-    for (const record of records) entry.writer.add(record, nowMs)
     entry.recordCount += records.length
     const first = records[0] as RecordInput
     const timestamp =

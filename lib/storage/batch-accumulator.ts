@@ -90,6 +90,22 @@ export class BatchAccumulator {
     return this.#writer
   }
 
+  /** Opens a batch of these records, for which `boundBytes` is enough. Returns its size; none is open when this throws. */
+  fill(
+    records: readonly RecordInput[],
+    boundBytes: number,
+    at: { readonly baseOffset: number; readonly nowMs: number },
+  ): number {
+    const writer = this.begin(boundBytes, at.baseOffset, at.nowMs)
+    try {
+      writer.addAll(records, at.nowMs)
+    } catch (error) {
+      this.discardOpen()
+      throw error
+    }
+    return this.openBytes
+  }
+
   /** Takes the open batch back; nothing of it was accepted. */
   discardOpen(): void {
     this.hasOpen = false

@@ -208,6 +208,32 @@ describe('BatchWriter', () => {
     ])
   })
 
+  it('all at once → count, end and timestamps follow', () => {
+    const writer = new BatchWriter()
+    writer.begin(Buffer.alloc(300), 100)
+    writer.addAll([], 9)
+    assert.deepEqual([writer.recordCount, writer.firstTimestamp], [0, -1])
+    writer.addAll([{ value: null }, { value: Buffer.alloc(20) }], 5)
+    assert.deepEqual(
+      [writer.recordCount, writer.endPosition, writer.firstTimestamp, writer.maxTimestamp],
+      [2, 195, 5, 5],
+    )
+    writer.addAll([{ value: Buffer.alloc(1), timestamp: 7 }, { value: Buffer.alloc(1) }], 6)
+    assert.deepEqual([writer.recordCount, writer.firstTimestamp, writer.maxTimestamp], [4, 5, 7])
+  })
+
+  for (const value of [Buffer.alloc(10), 'a text of ten', new Uint8Array(100)]) {
+    it(`no room for ${value.length} bytes of ${typeof value} → TypeError or RangeError, the batch stays as it was`, () => {
+      const writer = new BatchWriter()
+      writer.begin(Buffer.alloc(76), 0)
+      writer.add({ value: null }, baseTimestamp)
+      const end = writer.endPosition
+      assert.throws(() => writer.add({ value }, baseTimestamp), /TypeError|RangeError/)
+      assert.throws(() => writer.addAll([{ value }], baseTimestamp), /TypeError|RangeError/)
+      assert.deepEqual([writer.recordCount, writer.endPosition], [1, end])
+    })
+  }
+
   it('what was added → copied', () => {
     const value = Buffer.from('before')
     const batch = encodeBatch([{ value }])

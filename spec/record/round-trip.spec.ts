@@ -7,7 +7,7 @@ import { describe, it } from 'node:test'
 import fc from 'fast-check'
 
 import { batchHeaderBytes, checkBatch, decodeBatchHeader } from '../../lib/record/batch-format.ts'
-import { recordSizeBound } from '../../lib/record/batch-writer.ts'
+import { BatchWriter, recordSizeBound } from '../../lib/record/batch-writer.ts'
 import { compressBatch, decompressRecords } from '../../lib/record/codecs.ts'
 import type { Bytes, RecordInput } from '../../lib/types.ts'
 import { baseTimestamp, encodeAgain, encodeBatch, readRecords } from '../support/batches.ts'
@@ -40,6 +40,17 @@ const record: fc.Arbitrary<RecordInput> = fc.record(
   { requiredKeys: ['value'] },
 )
 const records = fc.array(record, { minLength: 1, maxLength: 20 })
+/** Mostly of the kind that `addAll` has a way of its own for. */
+const mostlyBytes = fc.array(
+  fc.oneof(
+    {
+      arbitrary: fc.record({ key: fc.option(fc.uint8Array()), value: fc.uint8Array() }),
+      weight: 5,
+    },
+    { arbitrary: record, weight: 1 },
+  ),
+  { maxLength: 200 },
+)
 
 /** What must come back: the model is Buffer.from and the order of keys in an object. */
 function expectedContent(given: readonly RecordInput[]): unknown[] {
@@ -76,6 +87,22 @@ describe('any records', () => {
         assert.deepEqual(contentOf(batch), expectedContent(given))
         const bound = given.reduce((sum, one) => sum + recordSizeBound(one), batchHeaderBytes)
         assert.ok(batch.length <= bound)
+      }),
+      runs,
+    )
+  })
+
+  it('added all at once → the bytes that adding one after the other makes', () => {
+    fc.assert(
+      fc.property(records, mostlyBytes, fc.nat(3), (first, second, apartCount) => {
+        const given = [...first, ...second]
+        const target = Buffer.alloc(given.reduce((sum, one) => sum + recordSizeBound(one), 61))
+        const writer = new BatchWriter()
+        writer.begin(target, 0)
+        for (const one of given.slice(0, apartCount)) writer.add(one, baseTimestamp)
+        writer.addAll(given.slice(apartCount), baseTimestamp)
+        const batch = target.subarray(0, writer.finish({ baseOffset: 0, leaderEpoch: 0 }))
+        assert.deepEqual(batch, encodeBatch(given))
       }),
       runs,
     )
