@@ -60,8 +60,8 @@ export function createFile(dir: string, name = 'raw'): number {
 /**
  * The raw ceiling: writes of 1 MiB one after another, an fdatasync alongside every 16 MiB. About
  * `warmUpBytes`, whole MiBs, are written the same way before the clock runs. With `isUnaligned` no write
- * begins at a multiple of 1 MiB, nor of a page: file systems with large folios may take a third of the
- * processor time for those.
+ * begins at a multiple of 1 MiB, nor of a page: file systems with large folios then take smaller pieces of
+ * memory, of which more has been touched (touched-memory.ts). Where all has been, there is no difference.
  */
 export async function rawWrite(
   dir: string,

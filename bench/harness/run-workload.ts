@@ -6,6 +6,7 @@ import { formatCount } from '../report/format.ts'
 import type { Job } from './child.ts'
 import type { Children } from './children.ts'
 import { isComplete } from './targets.ts'
+import { touchMemory } from './touched-memory.ts'
 import type { Outcome, Outcomes, Variant, Workload } from './workload.ts'
 
 /** Peers are compared by factors: they need fewer rounds, and are slow. */
@@ -65,6 +66,8 @@ async function runVariant(
   }
   const title = `${workload.name}, ${variant.name}`
   const runSide = async (name: string, round: number): Promise<void> => {
+    const { touchedBytes = 0 } = variant
+    if (touchedBytes > 0 && !options.isSmoke) await touchMemory(touchedBytes)
     const result = await children.run({ ...job, side: name }, profileOf(of, name, options))
     rmSync(job.dir, { recursive: true, force: true })
     if (result.kind === 'skipped') skipped[name] = result.reason
