@@ -63,6 +63,10 @@ export const diskFiles: Files = {
     fs.renameSync(from, to)
   },
 
+  replace(from: string, to: string): Promise<void> {
+    return settled(done => fs.rename(from, to, done))
+  },
+
   link(from: string, to: string): void {
     fs.linkSync(from, to)
   },

@@ -179,6 +179,20 @@ class FaultyView implements FaultyFiles {
     this.#machine.perform(call, this.#process, () => this.#machine.tree.rename(from, to))
   }
 
+  async replace(from: string, to: string): Promise<void> {
+    const { random, tree } = this.#machine
+    const call: FaultyCall = { operation: 'rename', path: from, to }
+    const fault = this.#machine.begin(call, this.#process)
+    const complete = (): void => {
+      if (fault !== undefined) throw this.#machine.failure(fault, call)
+      tree.rename(from, to)
+    }
+    const interrupt = (): void => {
+      if (random.chance(0.5) && tree.stat(from) !== null) tree.rename(from, to)
+    }
+    return this.#machine.start(fault, { complete, interrupt })
+  }
+
   link(from: string, to: string): void {
     const call: FaultyCall = { operation: 'link', path: from, to }
     this.#machine.perform(call, this.#process, () => this.#machine.tree.link(from, to))

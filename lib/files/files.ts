@@ -1,7 +1,7 @@
 /**
  * The one interface through which the engine touches storage. Names, sizes and directory entries
- * are handled synchronously (they take microseconds); data of any size and everything that waits
- * for the disk is asynchronous. Failures are errno errors (`error.code` is `ENOENT`, `ENOSPC`, …).
+ * are handled synchronously (they take microseconds, a rename now and then milliseconds); data of any
+ * size and everything that waits for the disk is asynchronous. Failures are errno errors (`error.code` is `ENOENT`, `ENOSPC`, …).
  *
  * Paths are absolute or relative to the working directory, as `node:fs` takes them.
  */
@@ -55,6 +55,8 @@ export interface Files {
   makeDirectory(path: string): void
   /** Replaces `to` when it is a file. */
   rename(from: string, to: string): void
+  /** `rename` for who can wait: beside much writing a journal may hold it up for 5 to 20 ms. */
+  replace(from: string, to: string): Promise<void>
   link(from: string, to: string): void
   remove(path: string): Promise<void>
   /** Removes an empty directory. */

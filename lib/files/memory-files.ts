@@ -87,6 +87,11 @@ class MemoryFiles implements Files {
     this.#tree.rename(from, to)
   }
 
+  async replace(from: string, to: string): Promise<void> {
+    this.#tree.rename(from, to)
+    await nextTurn()
+  }
+
   link(from: string, to: string): void {
     this.#tree.link(from, to)
   }

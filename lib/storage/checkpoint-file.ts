@@ -109,7 +109,7 @@ export async function exchangeFile(
   try {
     const bytes = typeof content === 'string' ? Buffer.from(content) : content
     await writeSynced(files.open(temporaryPath, 'create'), bytes)
-    files.rename(temporaryPath, path)
+    await files.replace(temporaryPath, path)
   } catch (error) {
     // The first error is the one to report; a file that stays behind is removed by the next call.
     await files.remove(temporaryPath).catch(() => {})

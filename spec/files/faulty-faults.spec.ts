@@ -25,6 +25,7 @@ const calls: readonly CallRow[] = [
   { on: 'stat', call: files => files.stat('/d/f') },
   { on: 'makeDirectory', call: files => files.makeDirectory('/d/new') },
   { on: 'rename', call: files => files.rename('/d/f', '/d/new') },
+  { on: 'rename', call: files => files.replace('/d/f', '/d/new') },
   { on: 'link', call: files => files.link('/d/f', '/d/new') },
   { on: 'remove', call: files => files.remove('/d/f') },
   { on: 'removeDirectory', call: files => files.removeDirectory('/d/empty') },

@@ -183,6 +183,7 @@ for (const [name, end] of [
         () => before.stat('/d'),
         () => before.makeDirectory('/d/b'),
         () => before.rename('/d', '/e'),
+        () => before.replace('/d/f', '/d/g'),
         () => before.link('/d/a', '/d/b'),
         () => before.remove('/d/a'),
         () => before.removeDirectory('/d'),

@@ -2,6 +2,7 @@
  * What a power cut may leave of names and directories. Each rule is played with 2,000 seeds: every
  * outcome that it allows must come up, and none that it forbids.
  */
+import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 
 import type { Files } from '../../lib/files/files.ts'
@@ -115,6 +116,19 @@ describe('names after a crash', () => {
       await syncedFile(files, '/d/a.tmp', 'new')
       files.rename('/d/a.tmp', '/d/a')
       files.crash()
+      return namesIn(files, '/d')
+    })
+  })
+
+  it('the power goes during a replacement -> the old or the new one, never neither', async () => {
+    await assertOutcomes(['a=old', 'a=old a.tmp=new', 'a=new'], async files => {
+      await durableDirectory(files, '/d')
+      await syncedFile(files, '/d/a', 'old')
+      await files.syncDirectory('/d')
+      await syncedFile(files, '/d/a.tmp', 'new')
+      const replaced = assert.rejects(files.replace('/d/a.tmp', '/d/a'), { code: 'ECRASHED' })
+      files.crash()
+      await replaced
       return namesIn(files, '/d')
     })
   })

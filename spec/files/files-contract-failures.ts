@@ -82,6 +82,16 @@ export const failures: readonly FailureRow[] = [
     call: (files, at) => files.rename(at('file'), at('empty')),
   },
   {
+    title: 'replace by nothing',
+    codes: ['ENOENT'],
+    call: (files, at) => files.replace(at('a'), at('b')),
+  },
+  {
+    title: 'replace of a directory by a file',
+    codes: ['EISDIR'],
+    call: (files, at) => files.replace(at('file'), at('empty')),
+  },
+  {
     title: 'rename of a directory onto a file',
     codes: ['ENOTDIR'],
     call: (files, at) => files.rename(at('empty'), at('file')),

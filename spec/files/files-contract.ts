@@ -195,23 +195,24 @@ function describeNames(make: Make): void {
       assert.deepEqual(files.list(join(dir, 'sub')), [])
     })
 
-    it('a renamed file -> replaces the other one; open handles keep the file that they opened', async test => {
-      const under = make(test)
-      const { files, dir } = under
-      const old = createWith(under, 'a', 'old')
-      const fresh = createWith(under, 'a.tmp', 'new')
-      files.rename(join(dir, 'a.tmp'), join(dir, 'a'))
-      assert.equal(contentOf(under, 'a'), 'new')
-      assert.equal(files.stat(join(dir, 'a.tmp')), null)
-      fresh.writeSync(Buffer.from('N'), 0)
-      old.writeSync(Buffer.from('O'), 0)
-      assert.equal(contentOf(under, 'a'), 'New')
-      const buffer = Buffer.alloc(3)
-      await old.read(buffer, 0)
-      assert.equal(buffer.toString(), 'Old')
-      old.close()
-      fresh.close()
-    })
+    for (const way of ['rename', 'replace'] as const)
+      it(`a file given the name of another by ${way} -> is in its place; open handles keep the file that they opened`, async test => {
+        const under = make(test)
+        const { files, dir } = under
+        const old = createWith(under, 'a', 'old')
+        const fresh = createWith(under, 'a.tmp', 'new')
+        await files[way](join(dir, 'a.tmp'), join(dir, 'a'))
+        assert.equal(contentOf(under, 'a'), 'new')
+        assert.equal(files.stat(join(dir, 'a.tmp')), null)
+        fresh.writeSync(Buffer.from('N'), 0)
+        old.writeSync(Buffer.from('O'), 0)
+        assert.equal(contentOf(under, 'a'), 'New')
+        const buffer = Buffer.alloc(3)
+        await old.read(buffer, 0)
+        assert.equal(buffer.toString(), 'Old')
+        old.close()
+        fresh.close()
+      })
 
     it('a file renamed onto a name that it has -> keeps all its names', test => {
       const under = make(test)

@@ -119,12 +119,10 @@ describe('Checkpointer, never ahead of a partition', () => {
     const { partition } = add()
     await checkpointer.write()
     partition.reach(20)
-    const { rename } = files
-    files.rename = () => {
-      throw diskError()
-    }
+    const { replace } = files
+    files.replace = () => Promise.reject(diskError())
     await assert.rejects(checkpointer.write(), StorageError)
-    files.rename = rename
+    files.replace = replace
     await checkpointer.write()
     assert.deepEqual(linesOf(files), { 'orders-0': 20 })
   })
@@ -134,13 +132,13 @@ describe('Checkpointer, never ahead of a partition', () => {
     const { partition } = add()
     await checkpointer.write()
     partition.reach(20)
-    const { rename } = files
-    files.rename = (from, to) => {
-      rename(from, to)
+    const { replace } = files
+    files.replace = async (from, to) => {
+      await replace(from, to)
       if (to.endsWith(recoveryPoints)) throw diskError()
     }
     await assert.rejects(checkpointer.write(), StorageError)
-    files.rename = rename
+    files.replace = replace
     assert.deepEqual(linesOf(files), { 'orders-0': 20 })
     await checkpointer.lower(partition.identity, 10)
     assert.deepEqual(linesOf(files), { 'orders-0': 10 })
@@ -243,13 +241,13 @@ describe('Checkpointer.raiseLogStart', () => {
     const { partition } = add()
     partition.logStartOffset = 2
     await checkpointer.write()
-    const { rename } = files
-    files.rename = (from, to) => {
+    const { replace } = files
+    files.replace = async (from, to) => {
       if (to.endsWith(logStarts)) throw diskError()
-      rename(from, to)
+      await replace(from, to)
     }
     await assert.rejects(checkpointer.raiseLogStart(partition.identity, 7), StorageError)
-    files.rename = rename
+    files.replace = replace
     partition.reach(20)
     await checkpointer.write()
     assert.deepEqual(linesOf(files, logStarts), { 'orders-0': 2 })

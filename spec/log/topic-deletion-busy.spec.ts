@@ -83,6 +83,7 @@ function strictFiles(): StrictFiles {
       check(from)
       inner.rename(from, to)
     },
+    replace: (from, to) => inner.replace(from, to),
     link: (from, to) => inner.link(from, to),
     remove: async path => {
       check(path)

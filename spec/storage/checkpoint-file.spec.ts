@@ -171,7 +171,7 @@ class NotingFiles {
         this.contents.set(path, Buffer.alloc(0))
         return this.#openFile(path)
       },
-      rename: (from: string, to: string) => {
+      replace: async (from: string, to: string) => {
         this.#note(`rename ${from} ${to}`)
         this.contents.set(to, this.#content(from))
         this.contents.delete(from)

@@ -104,6 +104,7 @@ export function heldFiles(inner: Files): HeldFiles {
     stat: path => inner.stat(path),
     makeDirectory: path => inner.makeDirectory(path),
     rename: (from, to) => inner.rename(from, to),
+    replace: (from, to) => inner.replace(from, to),
     link: (from, to) => inner.link(from, to),
     remove: path => inner.remove(path),
     removeDirectory: path => inner.removeDirectory(path),

@@ -66,9 +66,9 @@ export function testCheckpointer(files: HeldFiles = newFiles()): TestCheckpointe
   const clock = manualClock()
   const failures: Error[] = []
   const replaced: string[] = []
-  const { rename } = files
-  files.rename = (from, to) => {
-    rename(from, to)
+  const { replace } = files
+  files.replace = async (from, to) => {
+    await replace(from, to)
     replaced.push(to.slice(dir.length + 1))
   }
   const onFailure = (error: Error): void => void failures.push(error)
