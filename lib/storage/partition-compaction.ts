@@ -92,7 +92,7 @@ export function compactablePart(
     nowMs: environment.time.nowMs(),
     unknownAppendMs: partition.openedMs,
   }
-  return compactionRange(partition.segments.finished, bounds)
+  return compactionRange(partition.segments.list.finished, bounds)
 }
 
 /**
@@ -134,7 +134,8 @@ class Compaction {
     const { clock } = this.#environment
     const startMs = clock.monotonicMs()
     const { segments } = this.#partition
-    const before = { count: segments.count, sizeBytes: segments.sizeBytes }
+    const { list } = segments
+    const before = { count: list.count, sizeBytes: list.sizeBytes }
     const range = compactablePart(this.#environment, this.#partition, this.#request)
     this.#firstDirtyOffset = range.firstDirtyOffset
     if (this.#isDamaged(range.endOffset)) this.#skipped = 'damage'
@@ -145,9 +146,9 @@ class Compaction {
     } while (this.#skipped === null && this.#firstDirtyOffset < range.endOffset)
     return {
       segmentsBefore: before.count,
-      segmentsAfter: segments.count,
+      segmentsAfter: list.count,
       bytesBefore: before.sizeBytes,
-      bytesAfter: segments.sizeBytes,
+      bytesAfter: list.sizeBytes,
       keptRecords: this.#keptRecords,
       droppedRecords: this.#droppedRecords,
       passes: this.#passes,
@@ -159,7 +160,7 @@ class Compaction {
 
   #isDamaged(endOffset: number): boolean {
     const { segments, logStartOffset } = this.#partition
-    return segments.damage.some(({ from, to }) => from < endOffset && to > logStartOffset)
+    return segments.record.damage.some(({ from, to }) => from < endOffset && to > logStartOffset)
   }
 
   async #pass(endOffset: number): Promise<void> {
@@ -168,7 +169,7 @@ class Compaction {
     const startOffset = this.#firstDirtyOffset
     const { segments } = this.#partition
     const part = { startOffset, endOffset, maxBytes: this.#request.mapBytes }
-    const keys = await mapKeys(this.#work, segments.finished, part)
+    const keys = await mapKeys(this.#work, segments.list.finished, part)
     if ('damagedAt' in keys) return await this.#metDamage(keys)
     await this.#rewrite(keys)
     if (this.#skipped !== null) return
@@ -179,7 +180,7 @@ class Compaction {
   async #rewrite(keys: MappedKeys): Promise<void> {
     const { segments, segmentBytes, indexIntervalBytes } = this.#partition
     const { endOffset } = keys
-    const groups = groupSegments(segments.finished, { endOffset, segmentBytes })
+    const groups = groupSegments(segments.list.finished, { endOffset, segmentBytes })
     const totalBytes = sizeOf(groups.flat())
     let doneBytes = 0
     const rules = {

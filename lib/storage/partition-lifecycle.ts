@@ -152,7 +152,8 @@ export class PartitionLifecycle {
     await pipeline.stop()
     this.#host.wakeWaiters()
     // A partition that was clean and stayed as it was has everything on disk already.
-    const isFinished = this.#cleanEnd === this.#host.logEndOffset && pipeline.segments.isListed
+    const isFinished =
+      this.#cleanEnd === this.#host.logEndOffset && pipeline.segments.record.isListed
     if (isSound && !isFinished) {
       try {
         await this.#environment.room.insist(async () => {

@@ -110,7 +110,7 @@ export class PartitionLog
   }
 
   get damage(): readonly Damage[] {
-    return this.segments.damage
+    return this.segments.record.damage
   }
 
   get offsets(): PartitionOffsets {
@@ -146,11 +146,11 @@ export class PartitionLog
   }
 
   get segmentCount(): number {
-    return this.segments.count
+    return this.segments.list.count
   }
 
   get sizeBytes(): number {
-    return this.segments.sizeBytes
+    return this.segments.list.sizeBytes
   }
 
   get hasUnflushed(): boolean {
@@ -189,8 +189,8 @@ export class PartitionLog
       dir: this.dir,
       identity: this.identity,
       source: {
-        segments: () => this.segments.segments(),
-        refresh: seen => this.segments.segments() !== seen,
+        segments: () => this.#parts.segments.list.readable(),
+        refresh: seen => this.#parts.segments.list.readable() !== seen,
         damage: () => this.damage,
         noteDamage: damage => this.noteDamage(damage),
       },
@@ -312,7 +312,7 @@ export class PartitionLog
   }
 
   verifiableSegments(): readonly VerifiableSegment[] {
-    return this.segments.segments().map(({ baseOffset, endPosition, indexes }) => ({
+    return this.segments.list.readable().map(({ baseOffset, endPosition, indexes }) => ({
       baseOffset,
       endPosition,
       hasIndexFiles: indexes === null,
@@ -354,7 +354,7 @@ export class PartitionLog
     const { pipeline } = this.writer
     pipeline.rollIdle()
     if (segments.active === active) segments.output.sealWithNextWrite()
-    for (let turn = 0; turn < maxRollTurns && !segments.hasFinished(active); turn++) {
+    for (let turn = 0; turn < maxRollTurns && !segments.list.hasFinished(active); turn++) {
       if (this.isEnding || this.failure !== null) return
       await this.flush()
       await pipeline.whenQuiet()

@@ -141,7 +141,7 @@ export class PartitionRetention {
       }
       if (offset <= logStartOffset) return noneDeleted
       const verdict: SegmentVerdict = { goes: 'log start', keptBecause: null, deletableAt: 0 }
-      const below = segments.held().filter(segment => segment.endOffset <= offset)
+      const below = segments.list.held().filter(segment => segment.endOffset <= offset)
       const going = below.filter(({ isActive }) => !isActive).map(segment => ({ segment, verdict }))
       return await this.#giveUpTo(offset, going, raise)
     })
@@ -150,7 +150,7 @@ export class PartitionRetention {
   /** The segments that appends do not go to and that are flushed, oldest first. */
   sealed(): readonly HeldSegment[] {
     const { segments, highWatermark } = this.#host
-    return segments
+    return segments.list
       .held()
       .filter(({ isActive, endOffset }) => !isActive && endOffset <= highWatermark)
   }
@@ -159,7 +159,7 @@ export class PartitionRetention {
   async judge(request: RetentionRequest): Promise<readonly JudgedSegment[]> {
     const { logStartOffset, highWatermark } = this.#host
     const { limits, positions, nowMs } = request
-    const held = this.#host.segments.held()
+    const held = this.#host.segments.list.held()
     const isByRecord = limits.retentionBy === 'record' && limits.retentionMs !== -1
     const segments = []
     for (const segment of held) {

@@ -26,6 +26,13 @@ import { IndexesCheck } from './indexes-check.ts'
 import type { LeaderEpochEntry } from './leader-epochs.ts'
 import { quarantine } from './quarantine.ts'
 import { rebuildIndexes } from './rebuild-indexes.ts'
+import {
+  dropMissing,
+  type RestatedSegments,
+  restateActive,
+  restateDamage,
+  restateSegment,
+} from './restated-segments.ts'
 import { segmentPath } from './segment.ts'
 import type { SegmentSet } from './segment-set.ts'
 import type { SegmentFacts } from './segments-manifest.ts'
@@ -105,6 +112,11 @@ class PartitionRepair {
     return kept
   }
 
+  get #restated(): RestatedSegments {
+    const { dir, repairable } = this.#partition
+    return { environment: this.#environment, dir, segments: repairable.segments }
+  }
+
   #of(type: Finding['type']): readonly Finding[] {
     return this.#found.findings.filter(finding => finding.type === type)
   }
@@ -131,7 +143,7 @@ class PartitionRepair {
     const isManifestWrong = this.#of('manifest').some(finding => finding.from === null)
     if (damaged.length + stale.length > 0 || isManifestWrong) {
       await attempt({ path: dir, operation: 'repair' }, () =>
-        repairable.segments.restateDamage(known => withGaps(known, { damaged, stale })),
+        restateDamage(repairable.segments, known => withGaps(known, { damaged, stale })),
       )
     }
     return { damagedBytes, quarantinedBytes }
@@ -153,20 +165,20 @@ class PartitionRepair {
 
   async #restate(baseOffset: number): Promise<void> {
     const { segments } = this.#partition.repairable
-    const readable = segments.segments()
+    const readable = segments.list.readable()
     const index = readable.findIndex(it => it.baseOffset === baseOffset)
     const segment = readable[index]
     if (segment === undefined) return
     if (segments.active?.baseOffset === baseOffset) {
-      await segments.restateActive()
+      await restateActive(this.#restated)
       return
     }
-    const seen = segments.sealedAt(baseOffset)
+    const seen = segments.list.sealedAt(baseOffset)
     if (seen === null) return
     const path = segmentPath(this.#partition.dir, baseOffset, 'log')
     const fileBytes = this.#files.stat(path)?.sizeBytes ?? null
     if (fileBytes === null) {
-      await segments.dropMissing(seen)
+      await dropMissing(segments, seen)
       return
     }
     const endOffset = readable[index + 1]?.baseOffset ?? this.#partition.recoveryPoint
@@ -179,7 +191,7 @@ class PartitionRepair {
         endPosition: fileBytes,
       })
       const facts = factsOf(seen.facts, { walk, fileBytes })
-      await segments.restate(seen, { indexes, facts })
+      await restateSegment(this.#restated, seen, { indexes, facts })
     } finally {
       pin.release()
     }

@@ -11,16 +11,14 @@ import type { PartitionConfig, StorageEnvironment } from './environment.ts'
 import type { PinnedFile } from './file-handles.ts'
 import { type ImplausibleFound, ImplausibleTimestamps } from './implausible-timestamps.ts'
 import { ActiveSegment, emptySegmentState, type SealedSegment, segmentPath } from './segment.ts'
+import type { SegmentList } from './segment-list.ts'
 
-/** The segments that are written to. */
+/** Whose end is written. */
 export interface OutputSegments {
-  readonly active: ActiveSegment | null
-  /** From now on this is the active segment; there was none. */
-  begin(segment: ActiveSegment): void
-  /** Seals the active segment; from now on there is none. */
-  seal(): SealedSegment
+  /** The output begins and seals the active one of them. */
+  readonly segments: SegmentList
   /** A sealed segment is durable: it gets its index files and its manifest line behind. */
-  finish(segment: SealedSegment): void
+  readonly onDurable: (segment: SealedSegment) => void
 }
 
 interface RolledSegment {
@@ -33,7 +31,8 @@ interface RolledSegment {
 export class SegmentOutput {
   readonly #environment: StorageEnvironment
   readonly #dir: string
-  readonly #segments: OutputSegments
+  readonly #segments: SegmentList
+  readonly #onDurable: (segment: SealedSegment) => void
   #activePin: PinnedFile | null = null
   /** Path of the active segment's log, once it was asked for: every flush gives its handle back, and every write asks. */
   #activePath: { readonly baseOffset: number; readonly path: string } | null = null
@@ -44,10 +43,11 @@ export class SegmentOutput {
   #sealsNext = false
   #implausible: ImplausibleTimestamps | null = null
 
-  constructor(environment: StorageEnvironment, dir: string, segments: OutputSegments) {
+  constructor(environment: StorageEnvironment, dir: string, of: OutputSegments) {
     this.#environment = environment
     this.#dir = dir
-    this.#segments = segments
+    this.#segments = of.segments
+    this.#onDurable = of.onDurable
   }
 
   /** The oldest segment that was rolled and is not synced. */
@@ -186,7 +186,7 @@ export class SegmentOutput {
     this.#rolled.splice(0, rolled.length)
     for (const { segment, pin } of rolled) {
       pin?.release()
-      this.#segments.finish(segment)
+      this.#onDurable(segment)
     }
   }
 

@@ -1,35 +1,35 @@
 /**
- * The segments of one partition and what the manifest says of them. Appends go to the last of them
- * through `segment-output.ts`. Finishing a sealed segment (its index files and its manifest line)
- * happens behind, off the way of acknowledgements, because indexes can be rebuilt from the log.
+ * What happens to the segments of one partition and their files. Appends go to the last of them through
+ * `segment-output.ts`. Everything else happens behind, off the way of acknowledgements and one piece
+ * at a time: finishing a sealed segment (its index files and its manifest line), and each change of
+ * which segments there are, namely replacing some by a compacted one, giving up the head, and cutting
+ * the tail. What the manifest says is made to hold before a file changes, so that a crash leaves no line
+ * that is wrong.
  */
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 
 import { StorageError } from '../errors.ts'
-import { replaceFile } from './checkpoint-file.ts'
 import { cutSegments } from './cut-segments.ts'
-import { damageFrom, damageLines } from './damage.ts'
+import { damageFrom } from './damage.ts'
 import type { Damage, StorageEnvironment } from './environment.ts'
 import { attempt } from './file-io.ts'
 import { HeadRemoval } from './head-removal.ts'
-import { type HeldSegment, heldSegments } from './held-segments.ts'
 import type { ImplausibleFound } from './implausible-timestamps.ts'
 import type { SegmentIndexes } from './index-cache.ts'
 import { saveIndexEntries, writeIndexFiles } from './index-files.ts'
-import type { BatchBoundary, ReadableSegment } from './readable-segment.ts'
+import { ManifestRecord } from './manifest-record.ts'
+import type { BatchBoundary } from './readable-segment.ts'
 import {
   ActiveSegment,
   type ActiveSegmentState,
   type SealedSegment,
   segmentPath,
 } from './segment.ts'
-import { type OutputSegments, SegmentOutput } from './segment-output.ts'
+import { SegmentList } from './segment-list.ts'
+import { SegmentOutput } from './segment-output.ts'
 import { type SwapFiles, type SwapOutcome, settleSwap, swapSegments } from './segment-swap.ts'
-import { formatManifest, type SegmentFacts } from './segments-manifest.ts'
-
-/** Name of the manifest in the partition's directory. */
-export const manifestFileName = 'segments.manifest'
+import type { SegmentFacts } from './segments-manifest.ts'
 
 /** What the owner hears. */
 export interface SegmentSetListener {
@@ -41,29 +41,22 @@ export interface SegmentSetListener {
 const quiet: Promise<void> = Promise.resolve()
 
 /** Segments of one partition; appends come from its single writer, reads may come at any time. */
-export class SegmentSet implements OutputSegments {
+export class SegmentSet {
   readonly #environment: StorageEnvironment
   readonly #dir: string
   readonly #listener: SegmentSetListener
-  #sealed: SealedSegment[]
-  #active: ActiveSegment | null
+  /** Which segments there are. */
+  readonly list: SegmentList
+  /** What the manifest says of them, and of the log. */
+  readonly record: ManifestRecord
   #output: SegmentOutput | null = null
-  #readable: readonly ReadableSegment[] | null = null
   /** Ends with the last piece of work on sealed segments; never rejects. */
   #finishing: Promise<void> = quiet
   /** The swap that is under way or unsettled: the manifest must not speak of what lies in its range. */
   #swap: (SwapFiles & { readonly by: SealedSegment }) | null = null
   #isUnsettled = false
-  /** The manifest says of every segment what is known of it, as far as that is finished. */
-  #isListed: boolean
-  /** Size of the active segment as the manifest has it; 0 when it has none of it. */
-  #listedBytes = 0
   #isAbandoned = false
-  /** The log start as the manifest has it; 0: it need not say so. */
-  #start: number
   #removal: HeadRemoval | null = null
-  readonly #openedMs: number
-  damage: Damage[]
 
   constructor(
     environment: StorageEnvironment,
@@ -81,46 +74,73 @@ export class SegmentSet implements OutputSegments {
       readonly listener: SegmentSetListener
     },
   ) {
+    const { sealed, active, damage, logStartOffset = 0, isListed = false } = options
     this.#environment = environment
     this.#dir = dir
     this.#listener = options.listener
-    this.#sealed = [...options.sealed]
-    this.#start = options.logStartOffset ?? 0
-    this.#isListed = options.isListed === true
-    if (this.#isListed) this.#listedBytes = options.active?.sizeBytes ?? 0
-    this.#openedMs = environment.time.nowMs()
-    this.#active =
-      options.active === null ? null : new ActiveSegment(options.active, this.#openedMs)
-    this.damage = [...options.damage]
-    for (const segment of this.#sealed)
+    const openedMs = environment.time.nowMs()
+    const last = active === null ? null : new ActiveSegment(active, openedMs)
+    this.list = new SegmentList(sealed, last, openedMs)
+    const activeBytes = active?.sizeBytes ?? 0
+    const known = { logStartOffset, damage, isListed, activeBytes }
+    this.record = new ManifestRecord(environment.files, dir, known)
+    for (const segment of sealed)
       if (segment.pendingIndexes !== null) this.#finishInTurn(segment, false)
     if (options.hasNewDamage === true) this.#rememberDamage()
   }
 
+  /** The one that is appended to; null before the first append. */
   get active(): ActiveSegment | null {
-    return this.#active
+    return this.list.active
   }
 
-  get count(): number {
-    return this.#sealed.length + (this.#active === null ? 0 : 1)
+  /** Where appends go. */
+  get output(): SegmentOutput {
+    this.#output ??= new SegmentOutput(this.#environment, this.#dir, {
+      segments: this.list,
+      onDurable: segment => this.#finishInTurn(segment, true),
+    })
+    return this.#output
   }
 
-  get sizeBytes(): number {
-    let total = this.#active?.sizeBytes ?? 0
-    for (const segment of this.#sealed) total += segment.sizeBytes
-    return total
+  /** Timestamps that lay too far ahead in what was written since the last call. */
+  takeImplausible(): ImplausibleFound | null {
+    return this.#output?.takeImplausible() ?? null
   }
 
-  /** In offset order; the array is made anew when the set changes. */
-  segments(): readonly ReadableSegment[] {
-    this.#readable ??= this.#listReadable()
-    return this.#readable
+  /** Work on the files of sealed segments: one piece at a time, behind what is under way. */
+  inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#finishing.then(work)
+    this.#finishing = done.then(
+      () => {},
+      () => {},
+    )
+    return done
   }
 
-  /** The sealed segments that are complete, with their indexes on disk, in order up to the first that is not. */
-  get finished(): readonly SealedSegment[] {
-    const end = this.#sealed.findIndex(segment => segment.pendingIndexes !== null)
-    return end === -1 ? [...this.#sealed] : this.#sealed.slice(0, end)
+  /** Resolves when nothing happens in the background any more. */
+  whenFinished(): Promise<void> {
+    return this.#finishing
+  }
+
+  #finishInTurn(segment: SealedSegment, isNew: boolean): void {
+    this.#finishing = this.#finishing.then(() => this.#complete(segment, isNew))
+  }
+
+  async #complete(segment: SealedSegment, isNew: boolean): Promise<void> {
+    // Given up while it waited for its turn: no index may come back without its log.
+    if (!this.list.has(segment)) return
+    try {
+      await this.#environment.room.insist(async () => {
+        if (segment.pendingIndexes !== null)
+          await this.#writeIndexFiles(segment.baseOffset, segment.pendingIndexes)
+        this.list.noteFinished(segment)
+        await this.writeManifest(null)
+      })
+      if (isNew) this.#listener.segmentSealed(segment)
+    } catch (error) {
+      this.#listener.backgroundFailed(`finishing segment ${segment.baseOffset}`, error as Error)
+    }
   }
 
   /** A swap failed, and so did taking it back or ending it: `settle` tries again, and so does the next open. */
@@ -136,7 +156,7 @@ export class SegmentSet implements OutputSegments {
   async #settle(): Promise<Error | null> {
     const swap = this.#swap
     if (!this.#isUnsettled || swap === null) return null
-    const isPublished = this.#sealed.includes(swap.by)
+    const isPublished = this.list.has(swap.by)
     try {
       await settleSwap(this.#environment, swap, isPublished)
     } catch (error) {
@@ -158,7 +178,7 @@ export class SegmentSet implements OutputSegments {
 
   async #replace(sources: readonly SealedSegment[], by: SealedSegment): Promise<SwapOutcome> {
     assert(!this.#isUnsettled)
-    const isCurrent = (): boolean => sources.every(source => this.#sealed.includes(source))
+    const isCurrent = (): boolean => sources.every(source => this.list.has(source))
     if (!isCurrent()) return { kind: 'outdated' }
     const bases = sources.map(source => source.baseOffset)
     const swap = { dir: this.#dir, range: by, bases, by }
@@ -167,8 +187,7 @@ export class SegmentSet implements OutputSegments {
       isCurrent,
       dropLines: () => this.writeManifest(null),
       publish: () => {
-        this.#sealed.splice(this.#sealed.indexOf(sources[0] as SealedSegment), sources.length, by)
-        this.#readable = null
+        this.list.replace(sources, by)
         this.#forgetIndexes(sources)
       },
     })
@@ -176,17 +195,12 @@ export class SegmentSet implements OutputSegments {
     if (!this.#isUnsettled) this.#swap = null
     // A read that began before may have put the indexes of the old log back.
     this.#forgetIndexes(sources)
-    if (this.#sealed.includes(by)) await this.#complete(by, false)
+    if (this.list.has(by)) await this.#complete(by, false)
     return outcome
   }
 
   #forgetIndexes(segments: readonly SealedSegment[]): void {
     for (const segment of segments) this.#environment.indexes.forget(this.#pathOf(segment))
-  }
-
-  /** What retention judges by, in offset order. */
-  held(): readonly HeldSegment[] {
-    return heldSegments(this.#sealed, this.#active, this.#openedMs)
   }
 
   /**
@@ -217,22 +231,23 @@ export class SegmentSet implements OutputSegments {
   ): Promise<readonly SealedSegment[]> {
     const unsettled = await this.#settle()
     if (unsettled !== null) throw new StorageError(this.#dir, 'delete', unsettled)
-    const before = this.#start
+    const { record } = this
+    const before = record.logStartOffset
     if (logStartOffset > before) {
-      this.#start = logStartOffset
+      record.logStartOffset = logStartOffset
       try {
-        const at = { path: join(this.#dir, manifestFileName), operation: 'replace' }
+        const at = { path: record.path, operation: 'replace' }
         await attempt(at, () => this.writeManifest(null))
         await commit()
       } catch (error) {
         // The file may say it all the same; the next one that is written says what is so.
-        this.#start = before
+        record.logStartOffset = before
         throw error
       }
     }
-    const gone = this.#sealed.splice(0, this.#countOfFlushed(this.#countBelow(logStartOffset)))
-    this.#readable = null
-    this.damage = this.damage.flatMap(damage => damageFrom(damage, logStartOffset))
+    const count = this.#countOfFlushed(this.list.countBelow(logStartOffset))
+    const gone = this.list.dropOldest(count)
+    record.damage = record.damage.flatMap(damage => damageFrom(damage, logStartOffset))
     this.#removal ??= new HeadRemoval(this.#environment, this.#dir)
     try {
       await this.#removal.remove(gone.map(segment => segment.baseOffset))
@@ -242,23 +257,40 @@ export class SegmentSet implements OutputSegments {
     return gone
   }
 
-  /** How many of the oldest segments lie wholly below `offset`: the next one begins at or below it. */
-  #countBelow(offset: number): number {
-    const bases = this.#sealed.slice(1).map(({ baseOffset }) => baseOffset)
-    if (this.#active !== null) bases.push(this.#active.baseOffset)
-    const first = bases.findIndex(baseOffset => baseOffset > offset)
-    return first === -1 ? bases.length : first
-  }
-
   /** The next segment is not durable yet where a sync is outstanding: those before it have to stay. */
   #countOfFlushed(count: number): number {
     const oldest = this.#output?.oldestRolled ?? null
-    return oldest === null ? count : Math.min(count, this.#sealed.indexOf(oldest))
+    return oldest === null ? count : Math.min(count, this.list.sealed.indexOf(oldest))
+  }
+
+  /** Cuts the files at a batch boundary: manifest lines go first, then later segments, then the tail. */
+  cutTo(cut: BatchBoundary): Promise<void> {
+    return this.inTurn(() => this.#cutTo(cut))
+  }
+
+  async #cutTo(cut: BatchBoundary): Promise<void> {
+    const later = this.list.cutFrom(cut.baseOffset)
+    // Offsets that are given again must not be taken for lost ones.
+    this.record.damage = this.record.damage.filter(it => it.to <= cut.offset)
+    await this.writeManifest(null)
+    await cutSegments(this.#environment, this.#dir, { cut, later })
+  }
+
+  /** Says durably what is known of the segments by now; only ever in turn. */
+  writeManifest(active: SegmentFacts | null): Promise<void> {
+    const kept = this.list.sealed.slice(this.list.countBelow(this.record.logStartOffset))
+    const said = kept.filter(segment => !this.#isSwapped(segment))
+    return this.record.write(said, active)
+  }
+
+  #isSwapped({ baseOffset }: SealedSegment): boolean {
+    const range = this.#swap?.range
+    return range !== undefined && baseOffset >= range.baseOffset && baseOffset < range.nextOffset
   }
 
   /** Keeps damage in mind, also over a close: the manifest has a line for it. */
   noteDamage(damage: Damage): void {
-    this.damage.push(damage)
+    this.record.damage.push(damage)
     this.#rememberDamage()
   }
 
@@ -270,56 +302,9 @@ export class SegmentSet implements OutputSegments {
     )
   }
 
-  /** Work on the files of sealed segments: one piece at a time, behind what is under way. */
-  inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.#finishing.then(work)
-    this.#finishing = done.then(
-      () => {},
-      () => {},
-    )
-    return done
-  }
-
-  /** Where appends go. */
-  get output(): SegmentOutput {
-    this.#output ??= new SegmentOutput(this.#environment, this.#dir, this)
-    return this.#output
-  }
-
-  begin(segment: ActiveSegment): void {
-    this.#active = segment
-    this.#readable = null
-  }
-
-  seal(): SealedSegment {
-    const segment = (this.#active as ActiveSegment).seal()
-    this.#sealed.push(segment)
-    this.#active = null
-    this.#readable = null
-    return segment
-  }
-
-  finish(segment: SealedSegment): void {
-    this.#finishInTurn(segment, true)
-  }
-
-  /** Whether the segment that was active is sealed, and complete with its indexes on disk. */
-  hasFinished(active: ActiveSegment): boolean {
-    const { baseOffset } = active
-    return (
-      this.#active !== active &&
-      this.#sealed.every(it => it.baseOffset !== baseOffset || it.pendingIndexes === null)
-    )
-  }
-
-  /** Timestamps that lay too far ahead in what was written since the last call. */
-  takeImplausible(): ImplausibleFound | null {
-    return this.#output?.takeImplausible() ?? null
-  }
-
   /** Writes the index entries that are not in their files yet, without syncing them. */
   saveIndexes(): void {
-    const active = this.#active
+    const { active } = this.list
     if (active === null) return
     saveIndexEntries(this.#environment.files, this.#dir, active)
   }
@@ -327,7 +312,7 @@ export class SegmentSet implements OutputSegments {
   /** A clean end: the indexes are complete and synced, and the manifest knows the active segment. */
   finishActive(): Promise<void> {
     return this.inTurn(async () => {
-      const active = this.#active
+      const { active } = this.list
       if (active === null) return
       active.finishTimeIndex()
       await this.#writeIndexFiles(active.baseOffset, active.indexes)
@@ -341,25 +326,15 @@ export class SegmentSet implements OutputSegments {
    * were opened. Does nothing when that is on record.
    */
   async listActive(): Promise<void> {
-    const active = this.#active
+    const { active } = this.list
     if (active === null || this.#isUnsettled) return
     const facts = active.facts()
-    if (this.#isListed && this.#listedBytes === facts.sizeBytes) return
+    if (this.record.lists(facts)) return
     await this.inTurn(async () => {
-      if (this.#active !== active || this.#isAbandoned) return
-      const at = { path: join(this.#dir, manifestFileName), operation: 'replace' }
+      if (this.list.active !== active || this.#isAbandoned) return
+      const at = { path: this.record.path, operation: 'replace' }
       await attempt(at, () => this.writeManifest(facts))
     })
-  }
-
-  /** Whether the manifest said what is known of every segment when it was last written, or when this was made. */
-  get isListed(): boolean {
-    return this.#isListed
-  }
-
-  /** Resolves when nothing happens in the background any more. */
-  whenFinished(): Promise<void> {
-    return this.#finishing
   }
 
   /** Gives up all handles, also of files with bytes to flush. */
@@ -367,118 +342,7 @@ export class SegmentSet implements OutputSegments {
     this.#isAbandoned = true
     this.#output?.abandon()
     this.#environment.handles.forgetAll(join(this.#dir, '/'))
-    for (const segment of this.#sealed) this.#environment.indexes.forget(this.#pathOf(segment))
-  }
-
-  /** Cuts the files at a batch boundary: manifest lines go first, then later segments, then the tail. */
-  cutTo(cut: BatchBoundary): Promise<void> {
-    return this.inTurn(() => this.#cutTo(cut))
-  }
-
-  async #cutTo(cut: BatchBoundary): Promise<void> {
-    const later = [...this.#sealed, ...(this.#active === null ? [] : [this.#active])].filter(
-      segment => segment.baseOffset > cut.baseOffset,
-    )
-    this.#sealed = this.#sealed.filter(segment => segment.baseOffset < cut.baseOffset)
-    // Offsets that are given again must not be taken for lost ones.
-    this.#keepDamage(it => it.to <= cut.offset)
-    await this.writeManifest(null)
-    const bases = later.map(({ baseOffset }) => baseOffset)
-    await cutSegments(this.#environment, this.#dir, { cut, later: bases })
-  }
-
-  /**
-   * Gives a sealed segment new index files and a new manifest line. The old line goes first, durably:
-   * a crash leaves a segment of which nothing is said. False when it is not the segment that was `seen`
-   * any more, or its files are not finished.
-   */
-  restate(
-    seen: SealedSegment,
-    by: { readonly indexes: SegmentIndexes; readonly facts: SegmentFacts | null },
-  ): Promise<boolean> {
-    return this.inTurn(async () => {
-      const index = this.#sealed.indexOf(seen)
-      if (index === -1 || seen.pendingIndexes !== null) return false
-      const { baseOffset } = seen
-      const { files, indexes } = this.#environment
-      this.#sealed[index] = { ...seen, facts: null }
-      await this.writeManifest(null)
-      const { offsets, times } = by.indexes
-      await replaceFile(files, segmentPath(this.#dir, baseOffset, 'index'), offsets.bytes())
-      await replaceFile(files, segmentPath(this.#dir, baseOffset, 'timeindex'), times.bytes())
-      indexes.forget(this.#pathOf(seen))
-      this.#sealed[index] = { ...seen, facts: by.facts }
-      await this.writeManifest(null)
-      return true
-    })
-  }
-
-  /** The sealed segment that begins there; another object as soon as anything of it is another. */
-  sealedAt(baseOffset: number): SealedSegment | null {
-    return this.#sealed.find(it => it.baseOffset === baseOffset) ?? null
-  }
-
-  /** The file of a sealed segment is gone: what it held is a gap between its neighbors. */
-  dropMissing(seen: SealedSegment): Promise<void> {
-    return this.inTurn(async () => {
-      this.#sealed = this.#sealed.filter(it => it !== seen)
-      this.#readable = null
-      await this.writeManifest(null)
-    })
-  }
-
-  /** Puts other damage on record in the place of what is known. Nothing has changed when it rejects. */
-  restateDamage(change: (known: readonly Damage[]) => readonly Damage[]): Promise<void> {
-    return this.inTurn(async () => {
-      const before = [...this.damage]
-      this.damage.splice(0, before.length, ...change(before))
-      try {
-        await this.writeManifest(null)
-      } catch (error) {
-        this.damage.splice(0, this.damage.length, ...before)
-        throw error
-      }
-    })
-  }
-
-  /** Writes the index files of the active segment from what is known of it. */
-  restateActive(): Promise<void> {
-    return this.inTurn(async () => {
-      const active = this.#active
-      if (active === null) return
-      const { offsets, times } = active.indexes
-      const copies = { offsets: Buffer.from(offsets.bytes()), times: Buffer.from(times.bytes()) }
-      const at = { dir: this.#dir, baseOffset: active.baseOffset }
-      await writeIndexFiles(this.#environment.files, at, copies)
-      // Entries that were saved meanwhile were cut again: the next time all are written.
-      active.savedOffsetEntries = 0
-      active.savedTimeEntries = 0
-    })
-  }
-
-  #keepDamage(isKept: (damage: Damage) => boolean): void {
-    this.damage.splice(0, this.damage.length, ...this.damage.filter(isKept))
-  }
-
-  #finishInTurn(segment: SealedSegment, isNew: boolean): void {
-    this.#finishing = this.#finishing.then(() => this.#complete(segment, isNew))
-  }
-
-  async #complete(segment: SealedSegment, isNew: boolean): Promise<void> {
-    // Given up while it waited for its turn: no index may come back without its log.
-    if (!this.#sealed.includes(segment)) return
-    try {
-      await this.#environment.room.insist(async () => {
-        if (segment.pendingIndexes !== null)
-          await this.#writeIndexFiles(segment.baseOffset, segment.pendingIndexes)
-        segment.pendingIndexes = null
-        this.#readable = null
-        await this.writeManifest(null)
-      })
-      if (isNew) this.#listener.segmentSealed(segment)
-    } catch (error) {
-      this.#listener.backgroundFailed(`finishing segment ${segment.baseOffset}`, error as Error)
-    }
+    for (const segment of this.list.sealed) this.#environment.indexes.forget(this.#pathOf(segment))
   }
 
   #writeIndexFiles(baseOffset: number, indexes: SegmentIndexes): Promise<void> {
@@ -486,52 +350,7 @@ export class SegmentSet implements OutputSegments {
     return writeIndexFiles(this.#environment.files, { dir: this.#dir, baseOffset }, contents)
   }
 
-  /** Says durably what is known of the segments by now; only ever in turn. */
-  async writeManifest(active: SegmentFacts | null): Promise<void> {
-    const sealed: SegmentFacts[] = []
-    for (const segment of this.#sealed.slice(this.#countBelow(this.#start))) {
-      const { facts, pendingIndexes } = segment
-      // A line says that the segment and its indexes are synced: one that is not finished has none.
-      const isKnown = facts !== null && pendingIndexes === null && !this.#isSwapped(segment)
-      if (isKnown) sealed.push(facts)
-    }
-    this.#isListed = active !== null
-    this.#listedBytes = active?.sizeBytes ?? 0
-    const damage = damageLines(this.damage)
-    const start = this.#start === 0 ? undefined : this.#start
-    const text = formatManifest({ sealed, active, damage, start })
-    await replaceFile(this.#environment.files, join(this.#dir, manifestFileName), text)
-  }
-
-  #isSwapped({ baseOffset }: SealedSegment): boolean {
-    const range = this.#swap?.range
-    return range !== undefined && baseOffset >= range.baseOffset && baseOffset < range.nextOffset
-  }
-
   #pathOf(segment: { baseOffset: number }): string {
     return segmentPath(this.#dir, segment.baseOffset, 'log')
-  }
-
-  #listReadable(): readonly ReadableSegment[] {
-    const list: ReadableSegment[] = this.#sealed.map(segment => ({
-      baseOffset: segment.baseOffset,
-      nextOffset: segment.nextOffset,
-      endPosition: segment.sizeBytes,
-      indexes: segment.pendingIndexes,
-    }))
-    const active = this.#active
-    if (active !== null) {
-      list.push({
-        baseOffset: active.baseOffset,
-        get nextOffset() {
-          return active.nextOffset
-        },
-        get endPosition() {
-          return active.sizeBytes
-        },
-        indexes: active.indexes,
-      })
-    }
-    return list
   }
 }

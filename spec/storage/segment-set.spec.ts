@@ -9,7 +9,8 @@ import type { Files } from '../../lib/files/files.ts'
 import { BatchAccumulator } from '../../lib/storage/batch-accumulator.ts'
 import { ChunkPool } from '../../lib/storage/chunk-pool.ts'
 import type { StorageEnvironment } from '../../lib/storage/environment.ts'
-import { manifestFileName, SegmentSet } from '../../lib/storage/segment-set.ts'
+import { manifestName } from '../../lib/storage/partition-files.ts'
+import { SegmentSet } from '../../lib/storage/segment-set.ts'
 import { parseManifest } from '../../lib/storage/segments-manifest.ts'
 import { memoryFiles } from '../../lib/testing/index.ts'
 import type { HeldFiles } from '../support/held-files.ts'
@@ -62,7 +63,7 @@ async function segmentSet(
 }
 
 function manifestOf(files: Files): unknown {
-  const text = files.readFile(`${dir}/${manifestFileName}`)?.toString() ?? ''
+  const text = files.readFile(`${dir}/${manifestName}`)?.toString() ?? ''
   const manifest = parseManifest(text)
   return {
     sealed: manifest?.sealed.map(({ baseOffset, nextOffset }) => [baseOffset, nextOffset]),
@@ -213,32 +214,32 @@ describe('SegmentSet, finishing a sealed segment', () => {
   it('readers -> use the indexes in memory until those on disk are complete', async () => {
     const { set, append } = await segmentSet()
     for (const offset of [0, 1, 2]) append(offset)
-    assert.notEqual(set.segments()[0]?.indexes, null)
+    assert.notEqual(set.list.readable()[0]?.indexes, null)
     await set.output.sync()
     await set.whenFinished()
-    assert.equal(set.segments()[0]?.indexes, null)
+    assert.equal(set.list.readable()[0]?.indexes, null)
   })
 })
 
-describe('SegmentSet.segments', () => {
+describe('SegmentSet.list', () => {
   it('appended to -> the same array, whose last segment has grown', async () => {
     const { set, append } = await segmentSet()
     append(0)
-    const before = set.segments()
+    const before = set.list.readable()
     append(1)
-    assert.equal(set.segments(), before)
+    assert.equal(set.list.readable(), before)
     assert.deepEqual([before[0]?.nextOffset, before[0]?.endPosition], [2, 2 * batchBytes])
   })
 
   it('rolled -> both, in offset order, and the sums go over both', async () => {
     const { set, append } = await segmentSet()
     for (const offset of [0, 1, 2]) append(offset)
-    const ranges = set.segments().map(({ baseOffset, nextOffset }) => [baseOffset, nextOffset])
+    const ranges = set.list.readable().map(({ baseOffset, nextOffset }) => [baseOffset, nextOffset])
     assert.deepEqual(ranges, [
       [0, 2],
       [2, 3],
     ])
-    assert.deepEqual([set.count, set.sizeBytes], [2, 3 * batchBytes])
+    assert.deepEqual([set.list.count, set.list.sizeBytes], [2, 3 * batchBytes])
   })
 })
 
