@@ -171,15 +171,19 @@ export class SimProcess {
     })
   }
 
-  /** Changes the flush policy. */
-  configure(model: TopicModel, flushRecords: number): Promise<boolean> {
+  /** Changes the flush policy, one change at a time. */
+  async configure(model: TopicModel, flushRecords: number): Promise<boolean> {
     const handle = this.handles.get(model.name)
-    if (handle === undefined) return Promise.resolve(false)
-    const before = model.flushRecords
-    model.flushRecords = new Set([...before, flushRecords])
-    return this.life.track(`configure ${model.name}`, handle.configure({ flushRecords }), () => {
+    if (handle === undefined || model.isConfiguring) return false
+    model.isConfiguring = true
+    model.flushRecords.add(flushRecords)
+    const changing = handle.configure({ flushRecords })
+    const what = `configure ${model.name} with flushRecords ${flushRecords}`
+    const isDone = await this.life.track(what, changing, () => {
       model.flushRecords = new Set([flushRecords])
     })
+    if (this.life.isAlive) model.isConfiguring = false
+    return isDone
   }
 
   /** Up to where a partition can be read. */

@@ -15,6 +15,8 @@ export interface TopicModel {
   counts: Set<number>
   /** Values that its `flushRecords` may have. */
   flushRecords: Set<number>
+  /** A change of its settings is under way, perhaps to what they are. */
+  isConfiguring: boolean
 }
 
 /** All topics. */
@@ -39,6 +41,7 @@ export class TopicsModel {
       isDeleting: false,
       counts: new Set([topic.partitions.length]),
       flushRecords: new Set([flushRecords]),
+      isConfiguring: false,
     }
     this.topics.set(topic.name, model)
     return model
@@ -95,6 +98,7 @@ export class TopicsModel {
     model.isDeleting = false
     model.counts = new Set([topic.partitions.length])
     model.flushRecords = new Set([config.flushRecords.value])
+    model.isConfiguring = false
     for (const partition of topic.partitions) {
       model.partitions[partition.id] ??= new PartitionModel()
       model.partitions[partition.id]?.check(await readAll(partition), options)
