@@ -1,12 +1,15 @@
 /**
  * The sealed segments that recovery does not scan, judged by names, sizes and the manifest alone. A
- * segment on which the manifest and the file disagree is read, so that the damage can be named.
+ * segment on which the manifest and the file disagree is read, so that the damage can be named; of one
+ * that the manifest does not know the end is read, so that its indexes are whole.
  */
 import type { Files } from '../files/files.ts'
 import type { Damage } from './environment.ts'
 import { attempt } from './file-io.ts'
-import { scanLog } from './recovery-scan.ts'
+import type { SegmentIndexes } from './index-cache.ts'
+import { type LogScan, scanLog } from './recovery-scan.ts'
 import { type SealedSegment, segmentPath } from './segment.ts'
+import { loadIndexes } from './segment-start.ts'
 import { assumedFacts, type Manifest, type SegmentFacts } from './segments-manifest.ts'
 
 /** A run of segments, as the directory and the manifest name them. */
@@ -57,6 +60,7 @@ export async function listSealed(plan: SealedPlan): Promise<SealedRun> {
       damage.push(...inspected.damage)
       reached = nextBase
     } else {
+      if (line === null) found.pendingIndexes = await unfinishedIndexes(plan, found)
       segments.push(found)
       reached = found.nextOffset
     }
@@ -99,31 +103,40 @@ function judge(
   return { baseOffset, nextOffset, sizeBytes, facts: line, pendingIndexes: null }
 }
 
+/**
+ * The indexes of a segment without a line, when its files do not say all that they must; null leaves
+ * them as they are. A line says that both were synced whole. Without one they may be what was saved
+ * while the segment was active, where the power went or the disk was full as it was finished: a time
+ * index that ends early hides the records behind from lookups, and lets them pass for older than they
+ * are. So the log is read from where both indexes vouch for it, which is its last few batches unless
+ * its largest timestamp lies further up. Files that are missing reads make anew, and behind damage
+ * nothing is known that the files do not say.
+ */
+async function unfinishedIndexes(
+  plan: SealedPlan,
+  { baseOffset, nextOffset }: SealedSegment,
+): Promise<SegmentIndexes | null> {
+  const { files, dir } = plan
+  const suffixes = ['index', 'timeindex'] as const
+  if (suffixes.some(it => files.stat(segmentPath(dir, baseOffset, it)) === null)) return null
+  const found = loadIndexes(files, dir, baseOffset)
+  const scan = await scanOne(plan, { baseOffset, scanFrom: nextOffset, endOffset: nextOffset })
+  const indexes = scan.segments[0]?.segment.seal().pendingIndexes ?? null
+  if (indexes === null || scan.damage.length > 0) return null
+  const isWhole =
+    found !== null &&
+    indexes.offsets.entryCount <= found.offsets.entryCount &&
+    indexes.times.lastEntry?.offset === found.times.lastEntry?.offset
+  return isWhole ? null : indexes
+}
+
 /** Reads the segment. It is not what it was, so nothing more is said of it than what can be read. */
 async function inspect(
   plan: SealedPlan,
-  at: { readonly baseOffset: number; readonly nextBase: number },
+  { baseOffset, nextBase }: { readonly baseOffset: number; readonly nextBase: number },
 ): Promise<{ readonly segment: SealedSegment; readonly damage: readonly Damage[] }> {
-  const { files, dir, indexIntervalBytes, nowMs } = plan
-  const path = segmentPath(dir, at.baseOffset, 'log')
-  const scan = await attempt({ path, operation: 'scan' }, () =>
-    scanLog({
-      files,
-      dir,
-      bases: [at.baseOffset],
-      scanFrom: at.baseOffset,
-      recoveryPoint: Number.POSITIVE_INFINITY,
-      durableEnd: at.nextBase,
-      limitOffset: at.nextBase,
-      knownLeaderEpoch: null,
-      knownFacts: null,
-      indexIntervalBytes,
-      nowMs,
-      onBatch: () => {},
-    }),
-  )
+  const scan = await scanOne(plan, { baseOffset, scanFrom: baseOffset, endOffset: nextBase })
   const segment = scan.segments[0]?.segment.seal()
-  const { baseOffset } = at
   return {
     segment: {
       baseOffset,
@@ -134,4 +147,28 @@ async function inspect(
     },
     damage: scan.damage,
   }
+}
+
+function scanOne(
+  { files, dir, indexIntervalBytes, nowMs }: SealedPlan,
+  at: { readonly baseOffset: number; readonly scanFrom: number; readonly endOffset: number },
+): Promise<LogScan> {
+  const { baseOffset, scanFrom, endOffset } = at
+  const path = segmentPath(dir, baseOffset, 'log')
+  return attempt({ path, operation: 'scan' }, () =>
+    scanLog({
+      files,
+      dir,
+      bases: [baseOffset],
+      scanFrom,
+      recoveryPoint: Number.POSITIVE_INFINITY,
+      durableEnd: endOffset,
+      limitOffset: endOffset,
+      knownLeaderEpoch: null,
+      knownFacts: null,
+      indexIntervalBytes,
+      nowMs,
+      onBatch: () => {},
+    }),
+  )
 }
