@@ -109,7 +109,7 @@ function judge(
  * while the segment was active, where the power went or the disk was full as it was finished: a time
  * index that ends early hides the records behind from lookups, and lets them pass for older than they
  * are. So the log is read from where both indexes vouch for it, which is its last few batches unless
- * its largest timestamp lies further up. Files that are missing reads make anew, and behind damage
+ * its largest timestamp lies further up. Where both are missing reads make them anew, and behind damage
  * nothing is known that the files do not say.
  */
 async function unfinishedIndexes(
@@ -118,7 +118,7 @@ async function unfinishedIndexes(
 ): Promise<SegmentIndexes | null> {
   const { files, dir } = plan
   const suffixes = ['index', 'timeindex'] as const
-  if (suffixes.some(it => files.stat(segmentPath(dir, baseOffset, it)) === null)) return null
+  if (suffixes.every(it => files.stat(segmentPath(dir, baseOffset, it)) === null)) return null
   const found = loadIndexes(files, dir, baseOffset)
   const scan = await scanOne(plan, { baseOffset, scanFrom: nextOffset, endOffset: nextOffset })
   const indexes = scan.segments[0]?.segment.seal().pendingIndexes ?? null

@@ -227,8 +227,18 @@ describe('a sealed segment below the recovery point, without a line', () => {
     assert.equal(await indexed((files, times) => putTimes(files, times.subarray(1))), true)
   })
 
-  it('an index file is missing -> reads make them anew, and opening reads nothing', async () => {
-    assert.equal(await indexed(files => files.remove(pathOf(0, 'timeindex'))), false)
+  it('one of its index files is missing -> both are made anew', async () => {
+    for (const suffix of ['index', 'timeindex'] as const) {
+      assert.equal(await indexed(files => files.remove(pathOf(0, suffix))), true)
+    }
+  })
+
+  it('both are missing -> reads make them anew, and opening reads nothing', async () => {
+    const isMade = indexed(async files => {
+      await files.remove(pathOf(0, 'index'))
+      await files.remove(pathOf(0, 'timeindex'))
+    })
+    assert.equal(await isMade, false)
   })
 
   it('it is damaged at its end -> the files say what they said', async () => {
