@@ -1,5 +1,7 @@
-/** The batches of a sealed segment for compaction, chunk by chunk, nothing believed unchecked. */
-import type { OpenFile } from '../files/files.ts'
+/**
+ * The batches of a sealed segment for compaction, chunk by chunk, nothing believed unchecked. While one
+ * chunk is worked on the next is read: a quarter of a compaction's time was waiting for reads.
+ */
 import {
   baseOffsetAt,
   batchPrefixBytes,
@@ -30,19 +32,29 @@ export interface FedSegment {
   readonly sizeBytes: number
 }
 
-/** Reads one segment from its start. No file is held between two calls; the buffer is used again. */
+/**
+ * Reads one segment from its start, into two buffers by turns. No file is held but while it is read;
+ * `stop` it before anything is done to the file.
+ */
 export class BatchFeed {
   readonly #handles: FileHandles
   readonly #segment: FedSegment
+  /** What the next chunk is read into. */
   #buffer: Buffer
+  /** What holds the chunk that was given last. */
+  #givenBuffer: Buffer
   #position = 0
+  /** Bytes of the next chunk, once they are there; null when nobody reads ahead. */
+  #reading: Promise<number> | null = null
   /** Behind the last batch that was given. */
   reachedOffset: number
 
   constructor(handles: FileHandles, segment: FedSegment) {
     this.#handles = handles
     this.#segment = segment
-    this.#buffer = Buffer.allocUnsafeSlow(Math.min(chunkBytes, segment.sizeBytes))
+    const bufferBytes = Math.min(chunkBytes, segment.sizeBytes)
+    this.#buffer = Buffer.allocUnsafeSlow(bufferBytes)
+    this.#givenBuffer = Buffer.allocUnsafeSlow(bufferBytes)
     this.reachedOffset = segment.baseOffset
   }
 
@@ -53,15 +65,19 @@ export class BatchFeed {
    * @throws {StorageError} when the file cannot be read
    */
   async next(): Promise<FedChunk | 'end' | 'damaged'> {
-    const { sizeBytes, nextOffset, path } = this.#segment
+    const { sizeBytes, nextOffset } = this.#segment
     if (this.#position === sizeBytes) return this.reachedOffset === nextOffset ? 'end' : 'damaged'
     for (;;) {
-      const wanted = Math.min(this.#buffer.length, sizeBytes - this.#position)
-      const pin = this.#handles.pin(path, 'read')
-      const present = await this.#read(pin.file, wanted).finally(() => pin.release())
+      const wanted = this.#wanted()
+      const reading = this.#reading ?? this.#read(wanted)
+      this.#reading = null
+      const present = await reading
       if (present < wanted) return 'damaged'
       const chunk = this.#cut(present)
-      if (chunk !== null) return chunk
+      if (chunk !== null) {
+        this.#readAhead()
+        return chunk
+      }
       // A batch that is larger than the buffer, or none at all.
       const size = present < batchPrefixBytes ? 0 : batchSizeAt(this.#buffer, 0)
       if (size <= this.#buffer.length || size > sizeBytes - this.#position) return 'damaged'
@@ -69,8 +85,33 @@ export class BatchFeed {
     }
   }
 
-  #read(file: OpenFile, wanted: number): Promise<number> {
-    return readFully(file, this.#buffer.subarray(0, wanted), this.#position)
+  /** Waits until no file is held any more. Nothing is read from then on. */
+  async stop(): Promise<void> {
+    await this.#reading?.catch(() => {})
+  }
+
+  #wanted(): number {
+    return Math.min(this.#buffer.length, this.#segment.sizeBytes - this.#position)
+  }
+
+  async #read(wanted: number): Promise<number> {
+    const pin = this.#handles.pin(this.#segment.path, 'read')
+    try {
+      return await readFully(pin.file, this.#buffer.subarray(0, wanted), this.#position)
+    } finally {
+      pin.release()
+    }
+  }
+
+  /** Begins to read what follows, into the buffer that nobody uses now. */
+  #readAhead(): void {
+    const given = this.#buffer
+    this.#buffer = this.#givenBuffer
+    this.#givenBuffer = given
+    if (this.#position === this.#segment.sizeBytes) return
+    this.#reading = this.#read(this.#wanted())
+    // Whoever asks for the chunk hears of it.
+    this.#reading.catch(() => {})
   }
 
   /** The sound batches at the start of the buffer; null when there is none. */

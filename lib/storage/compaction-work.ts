@@ -49,9 +49,20 @@ export async function visitBatches(
   segment: SealedSegment,
   visit: BatchVisitor,
 ): Promise<DamageMet | null> {
-  const { environment, dir, pace } = work
-  const path = segmentPath(dir, segment.baseOffset, 'log')
-  const feed = new BatchFeed(environment.handles, { ...segment, path })
+  const path = segmentPath(work.dir, segment.baseOffset, 'log')
+  const feed = new BatchFeed(work.environment.handles, { ...segment, path })
+  try {
+    return await visitChunks(work.pace, { feed, path }, visit)
+  } finally {
+    await feed.stop()
+  }
+}
+
+async function visitChunks(
+  pace: CompactionPace,
+  { feed, path }: { readonly feed: BatchFeed; readonly path: string },
+  visit: BatchVisitor,
+): Promise<DamageMet | null> {
   for (;;) {
     const chunk = await feed.next()
     if (chunk === 'end') return null
