@@ -3,7 +3,10 @@ import { join } from 'node:path'
 
 import { isKnownDamage } from '../storage/damage.ts'
 import type { Damage, StorageEnvironment } from '../storage/environment.ts'
+import { indexKey } from '../storage/index-cache.ts'
+import { manifestName } from '../storage/partition-files.ts'
 import type { ReadableSegment, SegmentSource } from '../storage/readable-segment.ts'
+import { parseManifest } from '../storage/segments-manifest.ts'
 import { parseSegmentFile, segmentFileName } from '../storage/topic-name.ts'
 import { storageCall } from './directory-layout.ts'
 
@@ -31,8 +34,10 @@ export class ForeignSegments implements SegmentSource {
   /** What the writer has on record. */
   recorded: readonly Damage[] = []
   #listed: readonly ReadableSegment[] | null = null
-  /** Size and time of the sealed logs at the last look, by path. */
-  #stamps: ReadonlyMap<string, string> = new Map()
+  /** Base offsets of the segments that the manifest had a line for, with the files as they are. */
+  readonly #finished = new Set<number>()
+  /** Size and time of the sealed logs at the last look, by base offset. */
+  #stamps: ReadonlyMap<number, string> = new Map()
   #lookedMs = Number.NEGATIVE_INFINITY
 
   constructor(environment: StorageEnvironment, dir: string, owner: ForeignSegmentsOwner) {
@@ -48,7 +53,7 @@ export class ForeignSegments implements SegmentSource {
 
   segments(): readonly ReadableSegment[] {
     if (this.#environment.clock.monotonicMs() - this.#lookedMs >= lookMs) this.#look()
-    this.#listed ??= this.#list()
+    this.#listed ??= this.#describe(this.#baseOffsets())
     return this.#listed
   }
 
@@ -71,25 +76,26 @@ export class ForeignSegments implements SegmentSource {
   #look(): boolean {
     const { clock, files, handles, indexes } = this.#environment
     this.#lookedMs = clock.monotonicMs()
-    const listed = this.#list()
-    const stamps = new Map<string, string>()
+    const baseOffsets = this.#baseOffsets()
+    const stamps = new Map<number, string>()
     // The last one grows; it is read to where it ends.
-    for (const { baseOffset } of listed.slice(0, -1)) {
+    for (const baseOffset of baseOffsets.slice(0, -1)) {
       const path = this.#pathOf(baseOffset)
       const stat = storageCall(path, 'stat', () => files.stat(path))
-      stamps.set(path, `${stat?.sizeBytes} ${stat?.modifiedMs}`)
+      stamps.set(baseOffset, `${stat?.sizeBytes} ${stat?.modifiedMs}`)
     }
     const before = this.#stamps
-    const paths = [...new Set([...before.keys(), ...stamps.keys()])]
-    const changed = paths.filter(path => before.get(path) !== stamps.get(path))
-    const bases = (of: readonly ReadableSegment[] | null): string =>
-      of?.map(({ baseOffset }) => baseOffset).join() ?? ''
-    if (changed.length === 0 && bases(listed) === bases(this.#listed)) return false
-    for (const path of changed) {
+    const stamped = [...new Set([...before.keys(), ...stamps.keys()])]
+    const changed = stamped.filter(base => before.get(base) !== stamps.get(base))
+    for (const baseOffset of changed) {
+      const path = this.#pathOf(baseOffset)
       handles.forget(path)
-      indexes.forget(path)
+      for (const isFinished of [true, false]) indexes.forget(indexKey(path, isFinished))
+      this.#finished.delete(baseOffset)
     }
     this.#stamps = stamps
+    const listed = this.#describe(baseOffsets)
+    if (changed.length === 0 && isSame(this.#listed, listed)) return false
     this.#listed = listed
     return true
   }
@@ -98,20 +104,43 @@ export class ForeignSegments implements SegmentSource {
     return join(this.#dir, segmentFileName(baseOffset, 'log'))
   }
 
-  #list(): readonly ReadableSegment[] {
+  #baseOffsets(): readonly number[] {
     const entries = storageCall(this.#dir, 'list', () => this.#environment.files.list(this.#dir))
     const baseOffsets: number[] = []
     for (const { name } of entries) {
       const file = parseSegmentFile(name)
       if (file?.suffix === 'log') baseOffsets.push(file.baseOffset)
     }
-    baseOffsets.sort((a, b) => a - b)
+    return baseOffsets.sort((a, b) => a - b)
+  }
+
+  #describe(baseOffsets: readonly number[]): readonly ReadableSegment[] {
+    // The writer finishes index files behind its appends; a line says that it has.
+    if (baseOffsets.slice(0, -1).some(base => !this.#finished.has(base))) this.#readManifest()
     // The files may still be growing: they end where they end, below the high watermark with whole batches.
     return baseOffsets.map((baseOffset, index) => ({
       baseOffset,
       nextOffset: baseOffsets[index + 1] ?? Number.POSITIVE_INFINITY,
       endPosition: Number.POSITIVE_INFINITY,
       indexes: null,
+      isFinished: this.#finished.has(baseOffset),
     }))
   }
+
+  #readManifest(): void {
+    const path = join(this.#dir, manifestName)
+    const bytes = storageCall(path, 'read', () => this.#environment.files.readFile(path))
+    const manifest = bytes === null ? null : parseManifest(bytes.toString())
+    for (const { baseOffset } of manifest?.sealed ?? []) this.#finished.add(baseOffset)
+  }
+}
+
+function isSame(a: readonly ReadableSegment[] | null, b: readonly ReadableSegment[]): boolean {
+  return (
+    a?.length === b.length &&
+    a.every(({ baseOffset, isFinished }, index) => {
+      const other = b[index]
+      return other?.baseOffset === baseOffset && other.isFinished === isFinished
+    })
+  )
 }

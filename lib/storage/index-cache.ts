@@ -11,6 +11,15 @@ export interface SegmentIndexes {
   readonly times: TimeIndex
 }
 
+/**
+ * Under what the indexes of the segment whose log lies at `path` are kept. What was loaded, or made,
+ * before a segment was finished may end before it does: nobody finds it there afterwards, also where
+ * that took longer than the finishing.
+ */
+export function indexKey(path: string, isFinished: boolean): string {
+  return isFinished ? path : `${path} growing`
+}
+
 /** An LRU by the bytes of the indexes. */
 export class IndexCache {
   readonly #maxBytes: number
@@ -21,7 +30,7 @@ export class IndexCache {
     this.#maxBytes = maxBytes
   }
 
-  /** The indexes of the segment whose log lies at `path`, from memory or by `load`. */
+  /** The indexes of the segment with that `indexKey`, from memory or by `load`. */
   get(path: string, load: () => SegmentIndexes): SegmentIndexes {
     const known = this.#entries.get(path)
     if (known !== undefined) {

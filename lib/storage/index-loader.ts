@@ -4,7 +4,7 @@
  */
 import { StorageError } from '../errors.ts'
 import type { StorageEnvironment } from './environment.ts'
-import type { SegmentIndexes } from './index-cache.ts'
+import { indexKey, type SegmentIndexes } from './index-cache.ts'
 import { OffsetIndex } from './offset-index.ts'
 import type { ReadableSegment } from './readable-segment.ts'
 import { rebuildIndexes } from './rebuild-indexes.ts'
@@ -25,9 +25,8 @@ export class IndexLoader {
   /** The indexes of the segment as they are known, at once unless they are made anew; a lookup checks what they say. */
   of(segment: ReadableSegment): SegmentIndexes | Promise<SegmentIndexes> {
     if (segment.indexes !== null) return segment.indexes
-    const path = this.#files.pathOf(segment)
     let isSound = true
-    const indexes = this.#environment.indexes.get(path, () => {
+    const indexes = this.#environment.indexes.get(this.#keyOf(segment), () => {
       const loaded = this.#loadIndexes(segment)
       isSound = loaded !== null
       return (
@@ -43,11 +42,15 @@ export class IndexLoader {
   /** Forgets the indexes of the segment, which are not to be believed, and makes them anew from its log. */
   async rebuild(segment: ReadableSegment): Promise<SegmentIndexes> {
     const path = this.#files.pathOf(segment)
-    this.#environment.indexes.forget(path)
+    this.#environment.indexes.forget(this.#keyOf(segment))
     const indexes = await this.#files.withFile(path, file => rebuildIndexes(file, segment))
     // Those of a segment that still grows would be kept for the sealed one.
     if (segment.indexes !== null) return indexes
-    return this.#environment.indexes.get(path, () => indexes)
+    return this.#environment.indexes.get(this.#keyOf(segment), () => indexes)
+  }
+
+  #keyOf(segment: ReadableSegment): string {
+    return indexKey(this.#files.pathOf(segment), segment.isFinished)
   }
 
   #loadIndexes(segment: ReadableSegment): SegmentIndexes | null {

@@ -10,6 +10,8 @@ export interface ReadableSegment {
   readonly endPosition: number
   /** Null when they are in files, or nowhere. */
   readonly indexes: SegmentIndexes | null
+  /** It is sealed, and its indexes reach to its end: files that are still to be finished may not. */
+  readonly isFinished: boolean
 }
 
 /** Where the segments of a partition are known. */

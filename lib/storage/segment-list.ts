@@ -145,6 +145,7 @@ export class SegmentList {
       nextOffset: segment.nextOffset,
       endPosition: segment.sizeBytes,
       indexes: segment.pendingIndexes,
+      isFinished: true,
     }))
     const { active } = this
     if (active !== null) {
@@ -157,6 +158,7 @@ export class SegmentList {
           return active.sizeBytes
         },
         indexes: active.indexes,
+        isFinished: false,
       })
     }
     return list

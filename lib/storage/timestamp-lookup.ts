@@ -59,11 +59,9 @@ export class TimestampLookup {
         indexes.times.lookup(timestamp - 1)?.offset ?? segment.baseOffset,
         segment.baseOffset,
       )
-      // The last one may have been sealed since, which only means that it is looked into for nothing.
-      const isSealed = segment !== segments.at(-1)
       const newest = indexes.times.lastEntry
-      // A sealed segment's last entry holds its largest timestamp.
-      if (isSealed && newest !== null && newest.timestamp < timestamp) continue
+      // Only in a finished segment the last entry holds the largest timestamp.
+      if (segment.isFinished && newest !== null && newest.timestamp < timestamp) continue
       const found = await this.#scan(segment, startOffset)
       if (found !== null) return found
     }

@@ -40,7 +40,8 @@ interface Wanted {
 function find(wanted: Wanted): Promise<BatchBoundary> {
   const { bytes = Buffer.concat(batches), start = segmentStart, startAnew = segmentStart } = wanted
   const { endPosition = bytes.length } = wanted
-  const segment: ReadableSegment = { baseOffset, nextOffset, endPosition, indexes: null }
+  const known = { indexes: null, isFinished: true }
+  const segment: ReadableSegment = { baseOffset, nextOffset, endPosition, ...known }
   let reads = 0
   const lookup: BoundaryLookup = {
     files: {
