@@ -12,27 +12,35 @@ import { diskUsage } from '../harness/disk-usage.ts'
 import { rawWrite } from '../harness/limits.ts'
 import { measure } from '../harness/measure.ts'
 import { makeValueSets } from '../harness/payload.ts'
-import { median } from '../harness/statistics.ts'
 import { figure, medianOf, metrics } from '../harness/targets.ts'
 import { batchBytes, closedLoop, topicName, withLog } from '../harness/varve.ts'
 import type { Context, Outcome, Workload } from '../harness/workload.ts'
 
 const recordsPerCall = 1000
 
-/** Turns that every partition gets. */
-const turns = 27
+/** Turns that every partition gets: one may be three times as fast as the next, by the host's memory. */
+const turns = 63
 
 /** The first turns are the compiler's. */
 const uncountedTurns = 3
 
-/** How much is appended, and read, in a turn. */
+/** How much is appended in a turn, and then read. */
 const windowBytes = 25e6
+
+/** A window is read so often in a turn: once takes 20 ms. */
+const readings = 4
+
+/** Bytes that were moved, all turns together, and how long that took. */
+interface Span {
+  bytes: number
+  ms: number
+}
 
 interface Sized {
   readonly sizeBytes: number
   readonly partition: Partition
-  readonly appends: number[]
-  readonly reads: number[]
+  readonly appended: Span
+  readonly read: Span
 }
 
 async function growth(context: Context): Promise<Outcome> {
@@ -57,37 +65,37 @@ async function growth(context: Context): Promise<Outcome> {
     calls += own
     return own * callBytes
   }
-  const raw: number[] = []
+  const raw = noSpan()
   const { phase, value: all } = await withLog(context.dir, async log => {
     const made: Sized[] = []
     for (const sizeBytes of sizes) {
       const topic = await log.topic(`${topicName}-${sizeBytes}`)
-      made.push({ sizeBytes, partition: topic.partition(0), appends: [], reads: [] })
+      made.push({ sizeBytes, partition: topic.partition(0), appended: noSpan(), read: noSpan() })
     }
     return await measure(async () => {
       for (const { partition, sizeBytes } of made) await append(partition, sizeBytes)
       for (let turn = 0; turn < context.pick(turns, 1); turn++) {
         const isCounted = context.isSmoke || turn >= uncountedTurns
-        raw.push(await rawRate(context, window))
+        add(raw, await rawSpan(context, window))
         // Who comes first pays for what the one before has left to the disk.
         for (let step = 0; step < made.length; step++) {
           const sized = made[(turn + step) % made.length] as Sized
-          const rates = await ratesOf(
+          const spans = await spansOf(
             sized.partition,
             bytes => append(sized.partition, bytes),
             window,
           )
           if (!isCounted) continue
-          sized.appends.push(rates.append)
-          sized.reads.push(rates.read)
+          add(sized.appended, spans.appended)
+          add(sized.read, spans.read)
         }
       }
       return made
     })
   })
-  const appends = all.map(sized => median(sized.appends))
-  const reads = all.map(sized => median(sized.reads))
-  const rawBytesPerSecond = median(raw)
+  const appends = all.map(sized => rateOf(sized.appended))
+  const reads = all.map(sized => rateOf(sized.read))
+  const rawBytesPerSecond = rateOf(raw)
   return {
     ...phase,
     // Of the appends alone, without the raw writes and the reads between them.
@@ -128,29 +136,45 @@ function sizesThatFit(dir: string): readonly number[] {
 }
 
 /** What the disk does in this turn without varve. */
-async function rawRate(context: Context, bytes: number): Promise<number> {
+async function rawSpan(context: Context, bytes: number): Promise<Span> {
   const dir = join(context.dir, 'raw')
   mkdirSync(dir)
-  const outcome = await rawWrite(dir, { bytes, records: 1, warmUpBytes: 0 })
+  const { seconds } = await rawWrite(dir, { bytes, records: 1, warmUpBytes: 0 })
   rmSync(dir, { recursive: true })
-  return metrics.bytesPerSecond(outcome)
+  return { bytes, ms: seconds * 1000 }
 }
 
-/** Appends a window at the end and reads it back. In bytes a second. */
-async function ratesOf(
+/** Appends a window at the end and reads it back. */
+async function spansOf(
   partition: Partition,
   append: (bytes: number) => Promise<number>,
   window: number,
-): Promise<{ readonly append: number; readonly read: number }> {
+): Promise<{ readonly appended: Span; readonly read: Span }> {
   const from = partition.logEndOffset
   const appendStart = performance.now()
   const appended = await append(window)
   const appendMs = performance.now() - appendStart
   const readStart = performance.now()
   let bytes = 0
-  for await (const batch of partition.batches({ from })) bytes += batch.sizeBytes
+  for (let reading = 0; reading < readings; reading++) {
+    for await (const batch of partition.batches({ from })) bytes += batch.sizeBytes
+  }
   const readMs = performance.now() - readStart
-  return { append: (appended / appendMs) * 1000, read: (bytes / readMs) * 1000 }
+  return { appended: { bytes: appended, ms: appendMs }, read: { bytes, ms: readMs } }
+}
+
+function noSpan(): Span {
+  return { bytes: 0, ms: 0 }
+}
+
+function add(sum: Span, span: Span): void {
+  sum.bytes += span.bytes
+  sum.ms += span.ms
+}
+
+/** In bytes a second. */
+function rateOf({ bytes, ms }: Span): number {
+  return (bytes / ms) * 1000
 }
 
 function spread(values: readonly number[]): number {
