@@ -188,10 +188,8 @@ export class Sweeper {
     const { time, emit } = this.#options
     const found = partition.takeImplausible()
     if (found !== null) emit({ type: 'implausibleTimestamp', ...partition.identity, ...found })
-    if (!topic.isAdopted) {
-      const request = await topic.retentionRequest(partition)
-      this.#deleted(partition, await partition.retention.sweep(request, this.#raise(partition)))
-    }
+    const request = await topic.retentionRequest(partition)
+    this.#deleted(partition, await partition.retention.sweep(request, this.#raise(partition)))
     partition.sweep(time.nowMs())
   }
 
