@@ -14,6 +14,7 @@ import {
   memoryFiles,
 } from '../../lib/testing/index.ts'
 import type { Log } from '../../lib/types.ts'
+import { type Image, imageOf, layImage } from '../support/log-image.ts'
 
 async function values(log: Log, name: string): Promise<string[]> {
   const found: string[] = []
@@ -23,15 +24,18 @@ async function values(log: Log, name: string): Promise<string[]> {
   return found
 }
 
+/** As little as will do is kept for times of need. */
+const ballastBytes = 4096
+
 /** A log with `orders`, two partitions with a record each, and `other` with one. */
-async function prepared(seed: number): Promise<FaultyFiles> {
-  const files = faultyFiles({ seed })
-  const log = await openLog('/log', { files })
+async function closedLog(): Promise<Image> {
+  const files = memoryFiles()
+  const log = await openLog('/log', { files, ballastBytes })
   const orders = await log.createTopic('orders', { partitions: 2 })
   await orders.append([0, 1].map(partition => ({ value: 'old', partition })))
   await (await log.createTopic('other')).append({ value: 'kept' })
   await log.close()
-  return files
+  return imageOf(files)
 }
 
 /** Deletes `orders`, creates it again and appends; says how far it came. */
@@ -39,7 +43,7 @@ async function deleteAndReuse(files: FaultyFiles): Promise<'untouched' | 'delete
   let reached: 'untouched' | 'deleted' | 'reused' = 'untouched'
   let log: Log | undefined
   try {
-    log = await openLog('/log', { files: files.currentProcess() })
+    log = await openLog('/log', { files: files.currentProcess(), ballastBytes })
     await log.deleteTopic('orders')
     reached = 'deleted'
     const topic = await log.createTopic('orders')
@@ -53,7 +57,7 @@ async function deleteAndReuse(files: FaultyFiles): Promise<'untouched' | 'delete
 }
 
 async function check(files: FaultyFiles, reached: string, at: string): Promise<void> {
-  const log = await openLog('/log', { files })
+  const log = await openLog('/log', { files, ballastBytes })
   assert.deepEqual(await values(log, 'other'), ['kept'], at)
   const names = await log.topics()
   const found = names.includes('orders') ? await values(log, 'orders') : null
@@ -74,8 +78,10 @@ async function check(files: FaultyFiles, reached: string, at: string): Promise<v
 }
 
 async function atEveryCall(kind: FaultKind): Promise<number> {
+  const image = await closedLog()
   for (let operation = 1; ; operation++) {
-    const files = await prepared(operation)
+    const files = faultyFiles({ seed: operation })
+    await layImage(files, image)
     const before = files.operations
     files.failAt({ operation, kind })
     const reached = await deleteAndReuse(files)

@@ -7,6 +7,7 @@ import { memoryFiles } from '../../lib/files/memory-files.ts'
 import { openLog } from '../../lib/open.ts'
 import { manualClock } from '../../lib/testing/manual-clock.ts'
 import type { Log, OpenOptions, Partition } from '../../lib/types.ts'
+import { put } from './log-files.ts'
 
 /** Where the logs lie. */
 export const imageDir = '/log'
@@ -56,6 +57,21 @@ export function filesOf(
     file.close()
   }
   return files
+}
+
+/** Lays the image into files that are empty, durably. */
+export async function layImage(files: Files, image: Image): Promise<void> {
+  const dirs = ['/', imageDir]
+  files.makeDirectory(imageDir)
+  for (const [path, content] of image) {
+    if (path.endsWith('/')) {
+      files.makeDirectory(path.slice(0, -1))
+      dirs.push(path.slice(0, -1))
+      continue
+    }
+    await put(files, path, content)
+  }
+  for (const dir of dirs) await files.syncDirectory(dir)
 }
 
 /** Opens the log in the files, on a clock that stands still. */
