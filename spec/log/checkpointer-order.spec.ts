@@ -6,24 +6,20 @@ import { StorageError, UnknownTopicOrPartitionError } from '../../lib/errors.ts'
 import { stateOf } from '../support/open-partition.ts'
 import {
   diskError,
-  gate,
   highWatermarks,
   idle,
   linesOf,
   logStarts,
+  partitionCheckpointer,
+  preparingCheckpointer,
   recoveryPoints,
   testCheckpointer,
+  whileReplacingFails,
 } from '../support/test-checkpointer.ts'
 
 describe('Checkpointer, never ahead of a partition', () => {
   it('flushed further while a partition prepares -> the value from before is written', async () => {
-    const { files, checkpointer, add } = testCheckpointer()
-    const { partition } = add()
-    const { passed, open } = gate()
-    partition.prepare = () => passed
-    partition.reach(20)
-    const written = checkpointer.write()
-    await idle()
+    const { files, checkpointer, partition, written, open } = await preparingCheckpointer()
     partition.reach(99)
     open()
     await written
@@ -33,13 +29,7 @@ describe('Checkpointer, never ahead of a partition', () => {
   })
 
   it('a partition has not prepared yet -> no file is replaced', async () => {
-    const { checkpointer, replaced, add } = testCheckpointer()
-    const { partition } = add()
-    const { passed, open } = gate()
-    partition.prepare = () => passed
-    partition.reach(20)
-    const written = checkpointer.write()
-    await idle()
+    const { replaced, written, open } = await preparingCheckpointer()
     assert.deepEqual(replaced, [])
     open()
     await written
@@ -60,8 +50,7 @@ describe('Checkpointer, never ahead of a partition', () => {
   })
 
   it('a write that nobody waits for fails -> told, and the next one tries again', async () => {
-    const { files, clock, failures, add } = testCheckpointer()
-    const { partition, handle } = add()
+    const { files, clock, failures, partition, handle } = partitionCheckpointer()
     partition.reach(20)
     partition.prepare = () => Promise.reject(diskError())
     handle.flushed(1)
@@ -79,8 +68,7 @@ describe('Checkpointer, never ahead of a partition', () => {
   })
 
   it('a write fails and nothing more is flushed -> tried again after 1, 2, 4 and then each 10 seconds, told once', async () => {
-    const { files, clock, failures, add } = testCheckpointer()
-    const { partition, handle } = add()
+    const { files, clock, failures, partition, handle } = partitionCheckpointer()
     partition.reach(20)
     partition.prepare = () => Promise.reject(diskError())
     handle.flushed(1)
@@ -100,8 +88,7 @@ describe('Checkpointer, never ahead of a partition', () => {
   })
 
   it('the disk is full -> what is kept for that is given up, and the write succeeds', async () => {
-    const { files, room, checkpointer, add } = testCheckpointer()
-    const { partition } = add()
+    const { files, room, checkpointer, partition } = partitionCheckpointer()
     partition.prepare = () =>
       Promise.reject(Object.assign(new Error('ENOSPC'), { code: 'ENOSPC', syscall: 'write' }))
     const release = async (): Promise<boolean> => {
@@ -115,30 +102,23 @@ describe('Checkpointer, never ahead of a partition', () => {
   })
 
   it('a file cannot be replaced -> rejects, and the next write replaces it though nothing changed', async () => {
-    const { files, checkpointer, add } = testCheckpointer()
-    const { partition } = add()
+    const { files, checkpointer, partition } = partitionCheckpointer()
     await checkpointer.write()
     partition.reach(20)
-    const { replace } = files
-    files.replace = () => Promise.reject(diskError())
-    await assert.rejects(checkpointer.write(), StorageError)
-    files.replace = replace
+    await whileReplacingFails(files, { name: recoveryPoints, isReplaced: false }, () =>
+      assert.rejects(checkpointer.write(), StorageError),
+    )
     await checkpointer.write()
     assert.deepEqual(linesOf(files), { 'orders-0': 20 })
   })
 
   it('replaced, but not known to be durable, and lowered to what was there before -> written again', async () => {
-    const { files, checkpointer, add } = testCheckpointer()
-    const { partition } = add()
+    const { files, checkpointer, partition } = partitionCheckpointer()
     await checkpointer.write()
     partition.reach(20)
-    const { replace } = files
-    files.replace = async (from, to) => {
-      await replace(from, to)
-      if (to.endsWith(recoveryPoints)) throw diskError()
-    }
-    await assert.rejects(checkpointer.write(), StorageError)
-    files.replace = replace
+    await whileReplacingFails(files, { name: recoveryPoints, isReplaced: true }, () =>
+      assert.rejects(checkpointer.write(), StorageError),
+    )
     assert.deepEqual(linesOf(files), { 'orders-0': 20 })
     await checkpointer.lower(partition.identity, 10)
     assert.deepEqual(linesOf(files), { 'orders-0': 10 })
@@ -158,8 +138,7 @@ describe('Checkpointer.lower', () => {
   })
 
   it('written again before the cut has happened -> stays down', async () => {
-    const { files, checkpointer, add } = testCheckpointer()
-    const { partition, handle } = add()
+    const { files, checkpointer, partition, handle } = partitionCheckpointer()
     await checkpointer.lower(partition.identity, 4)
     await checkpointer.write()
     assert.deepEqual(linesOf(files), { 'orders-0': 4 })
@@ -170,20 +149,13 @@ describe('Checkpointer.lower', () => {
   })
 
   it('above the lines -> nothing is raised', async () => {
-    const { files, checkpointer, add } = testCheckpointer()
-    const { partition } = add()
+    const { files, checkpointer, partition } = partitionCheckpointer()
     await checkpointer.lower(partition.identity, 50)
     assert.deepEqual(linesOf(files), { 'orders-0': 10 })
   })
 
   it('a write is under way -> comes behind it, and has the last word', async () => {
-    const { files, checkpointer, add } = testCheckpointer()
-    const { partition } = add()
-    const { passed, open } = gate()
-    partition.prepare = () => passed
-    partition.reach(20)
-    const written = checkpointer.write()
-    await idle()
+    const { files, checkpointer, partition, written, open } = await preparingCheckpointer()
     const lowered = checkpointer.lower(partition.identity, 4)
     assert.equal(await stateOf(lowered), 'pending')
     open()
@@ -200,8 +172,7 @@ describe('Checkpointer.lower', () => {
 
 describe('Checkpointer.raiseLogStart', () => {
   it('resolves -> the log start is in the file before the partition shows it, its recovery point as well', async () => {
-    const { files, checkpointer, add } = testCheckpointer()
-    const { partition } = add()
+    const { files, checkpointer, partition } = partitionCheckpointer()
     await checkpointer.raiseLogStart(partition.identity, 7)
     assert.equal(partition.logStartOffset, 0)
     assert.deepEqual(linesOf(files, logStarts), { 'orders-0': 7 })
@@ -210,8 +181,7 @@ describe('Checkpointer.raiseLogStart', () => {
   })
 
   it('other writes come before the partition shows it -> it stays', async () => {
-    const { files, checkpointer, add } = testCheckpointer()
-    const { partition } = add()
+    const { files, checkpointer, partition } = partitionCheckpointer()
     await checkpointer.raiseLogStart(partition.identity, 7)
     partition.reach(20)
     await checkpointer.write()
@@ -237,25 +207,19 @@ describe('Checkpointer.raiseLogStart', () => {
   })
 
   it('the file cannot be replaced -> StorageError, and the next write says what the partition shows', async () => {
-    const { files, checkpointer, add } = testCheckpointer()
-    const { partition } = add()
+    const { files, checkpointer, partition } = partitionCheckpointer()
     partition.logStartOffset = 2
     await checkpointer.write()
-    const { replace } = files
-    files.replace = async (from, to) => {
-      if (to.endsWith(logStarts)) throw diskError()
-      await replace(from, to)
-    }
-    await assert.rejects(checkpointer.raiseLogStart(partition.identity, 7), StorageError)
-    files.replace = replace
+    await whileReplacingFails(files, { name: logStarts, isReplaced: false }, () =>
+      assert.rejects(checkpointer.raiseLogStart(partition.identity, 7), StorageError),
+    )
     partition.reach(20)
     await checkpointer.write()
     assert.deepEqual(linesOf(files, logStarts), { 'orders-0': 2 })
   })
 
   it('the partition is gone -> UnknownTopicOrPartitionError', async () => {
-    const { checkpointer, add } = testCheckpointer()
-    const { partition } = add()
+    const { checkpointer, partition } = partitionCheckpointer()
     checkpointer.remove(partition.identity)
     await assert.rejects(
       checkpointer.raiseLogStart(partition.identity, 7),

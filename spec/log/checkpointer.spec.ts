@@ -15,14 +15,14 @@ import {
   linesOf,
   logStarts,
   newFiles,
+  partitionCheckpointer,
   recoveryPoints,
   testCheckpointer,
 } from '../support/test-checkpointer.ts'
 
 describe('Checkpointer, when it writes', () => {
   it('flushed a little -> after one second, not before', async () => {
-    const { files, clock, add } = testCheckpointer()
-    const { partition, handle } = add()
+    const { files, clock, partition, handle } = partitionCheckpointer()
     partition.reach(20)
     handle.flushed(100)
     clock.advance(999)
@@ -60,8 +60,7 @@ describe('Checkpointer, when it writes', () => {
   })
 
   it('written -> bytes and time count from then on', async () => {
-    const { files, clock, checkpointer, add } = testCheckpointer()
-    const { partition, handle } = add()
+    const { files, clock, checkpointer, partition, handle } = partitionCheckpointer()
     handle.flushed(dueBytes - 1)
     clock.advance(500)
     await checkpointer.write()
@@ -76,8 +75,7 @@ describe('Checkpointer, when it writes', () => {
   })
 
   it('nothing is flushed -> no timer, however long it lasts', async () => {
-    const { files, clock, checkpointer, add } = testCheckpointer()
-    const { partition } = add()
+    const { files, clock, checkpointer, partition } = partitionCheckpointer()
     await checkpointer.write()
     partition.reach(50)
     clock.advance(3_600_000)
@@ -94,8 +92,7 @@ describe('Checkpointer, when it writes', () => {
   })
 
   it('nothing has changed -> no partition prepares, no file is replaced', async () => {
-    const { checkpointer, replaced, add } = testCheckpointer()
-    const { partition } = add()
+    const { checkpointer, replaced, partition } = partitionCheckpointer()
     await checkpointer.write()
     replaced.length = 0
     await checkpointer.write()
@@ -162,8 +159,7 @@ describe('Checkpointer, calls that overlap', () => {
   })
 
   it('while one runs -> another, which takes what was flushed before the call', async () => {
-    const { files, checkpointer, add } = testCheckpointer()
-    const { partition } = add()
+    const { files, checkpointer, partition } = partitionCheckpointer()
     const { passed, open } = gate()
     partition.prepare = () => passed
     partition.reach(20)
@@ -178,8 +174,7 @@ describe('Checkpointer, calls that overlap', () => {
   })
 
   it('one fails -> those behind it run all the same', async () => {
-    const { files, checkpointer, add } = testCheckpointer()
-    const { partition } = add()
+    const { files, checkpointer, partition } = partitionCheckpointer()
     partition.reach(20)
     partition.prepare = () => Promise.reject(diskError())
     const failed = checkpointer.write()
@@ -203,8 +198,7 @@ describe('Checkpointer.close', () => {
   })
 
   it('flushed or rolled afterwards -> no timer, no write', async t => {
-    const { files, clock, checkpointer, add } = testCheckpointer()
-    const { handle } = add()
+    const { files, clock, checkpointer, handle } = partitionCheckpointer()
     const timers = t.mock.method(clock, 'setTimer')
     checkpointer.close()
     handle.flushed(1)

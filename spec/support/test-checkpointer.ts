@@ -81,6 +81,50 @@ export function testCheckpointer(files: HeldFiles = newFiles()): TestCheckpointe
   return { files, clock, room, checkpointer, failures, replaced, add }
 }
 
+/** What a spec with one partition works with. */
+export interface PartitionCheckpointer extends TestCheckpointer {
+  readonly partition: TestPartition
+  readonly handle: CheckpointHandle
+}
+
+/** A checkpointer with one partition, `orders-0`, whose recovery point is 10. */
+export function partitionCheckpointer(): PartitionCheckpointer {
+  const checkpointer = testCheckpointer()
+  return { ...checkpointer, ...checkpointer.add() }
+}
+
+/** The same, flushed up to 20, with a write under way that waits for `open`. */
+export async function preparingCheckpointer(): Promise<
+  PartitionCheckpointer & { readonly written: Promise<void>; readonly open: () => void }
+> {
+  const scene = partitionCheckpointer()
+  const { passed, open } = gate()
+  scene.partition.prepare = () => passed
+  scene.partition.reach(20)
+  const written = scene.checkpointer.write()
+  await idle()
+  return { ...scene, written, open }
+}
+
+/**
+ * In `work` the disk fails when a file of that name is replaced: instead of it, or behind it, when that is
+ * not known to be durable.
+ */
+export async function whileReplacingFails(
+  files: HeldFiles,
+  at: { readonly name: string; readonly isReplaced: boolean },
+  work: () => Promise<void>,
+): Promise<void> {
+  const { replace } = files
+  files.replace = async (from, to) => {
+    const isFailing = to.endsWith(at.name)
+    if (!isFailing || at.isReplaced) await replace(from, to)
+    if (isFailing) throw diskError()
+  }
+  await work()
+  files.replace = replace
+}
+
 /** Files with nothing but the directory. */
 export function newFiles(): HeldFiles {
   const files = heldFiles(memoryFiles())
