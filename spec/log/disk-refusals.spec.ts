@@ -3,12 +3,13 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 
 import type { DiskFullError } from '../../lib/errors.ts'
-import type { LogEvent } from '../../lib/events.ts'
 import type { FaultKind, FaultyOperation } from '../../lib/files/fault-plan.ts'
 import { type FaultyFiles, faultyFiles } from '../../lib/files/faulty-files.ts'
 import { openLog } from '../../lib/open.ts'
 import type { OpenOptions } from '../../lib/types.ts'
 import {
+  assertOpensFull,
+  diskWithFree,
   type Filling,
   idle,
   mib,
@@ -16,7 +17,6 @@ import {
   statesOf,
   valuesOf,
 } from '../support/filling-disk.ts'
-import { heldFiles } from '../support/held-files.ts'
 
 describe('a file system that refuses although it says that space is free', () => {
   interface Refusing extends Filling {
@@ -124,12 +124,7 @@ describe('a file system that refuses although it says that space is free', () =>
   it('when the log is opened -> read-only at once', async () => {
     const disk = faultyFiles({ seed: 1 })
     disk.failAt({ operation: 1, kind: 'EDQUOT', on: 'write', sticky: true, path: /ballast/ })
-    const files = heldFiles(disk.currentProcess())
-    files.freeSpace = async () => ({ freeBytes: 1000 * mib, totalBytes: 2000 * mib })
-    const events: LogEvent[] = []
-    const log = await openLog('/log', { files, onEvent: event => events.push(event) })
-    assert.equal(log.state, 'read-only')
-    assert.deepEqual(statesOf(events), ['read-only disk-space'])
+    const log = await assertOpensFull(diskWithFree(1000 * mib, disk.currentProcess()))
     disk.clearFaults()
     await log.close()
   })

@@ -9,6 +9,8 @@ import { openLog } from '../../lib/open.ts'
 import { DiskRoom } from '../../lib/storage/disk-room.ts'
 import { manualClock, memoryFiles } from '../../lib/testing/index.ts'
 import {
+  assertOpensFull,
+  diskWithFree,
   type Filling,
   idle,
   mib,
@@ -16,7 +18,6 @@ import {
   statesOf,
   valuesOf,
 } from '../support/filling-disk.ts'
-import { heldFiles } from '../support/held-files.ts'
 
 describe('log.state', () => {
   it('less and less is free → low, read-only, and back with a margin, each told once', async () => {
@@ -46,13 +47,7 @@ describe('log.state', () => {
   })
 
   it('full when the log is opened → read-only at once, told through onEvent', async () => {
-    const files = heldFiles(memoryFiles())
-    files.freeSpace = async () => ({ freeBytes: 0, totalBytes: 1000 * mib })
-    const events: LogEvent[] = []
-    const log = await openLog('/log', { files, onEvent: event => events.push(event) })
-    assert.equal(log.state, 'read-only')
-    assert.deepEqual(statesOf(events), ['read-only disk-space'])
-    await log.close()
+    await (await assertOpensFull(diskWithFree(0))).close()
   })
 
   it('a log in memory → ok, and no ballast', async () => {
@@ -192,8 +187,7 @@ describe('a log that is read-only for want of space', () => {
   it('closed and opened with space → nothing lost, the close was clean', async () => {
     const { files, log } = await openFull()
     await log.close()
-    files.freeSpace = async () => ({ freeBytes: 1000 * mib, totalBytes: 2000 * mib })
-    const again = await openLog('/log', { files })
+    const again = await openLog('/log', { files: diskWithFree(1000 * mib, files) })
     assert.equal(again.recovery.clean, true)
     assert.deepEqual(await valuesOf(await again.topic('orders')), ['before'])
     await again.close()
@@ -230,9 +224,8 @@ describe('DiskWatch.setOverLimit', () => {
   }
 
   async function watched(freeBytes = 1000 * mib): Promise<Watched> {
-    const files = heldFiles(memoryFiles())
+    const files = diskWithFree(freeBytes)
     files.makeDirectory('/log')
-    files.freeSpace = async () => ({ freeBytes, totalBytes: 2000 * mib })
     const room = new DiskRoom(files)
     const events: LogEvent[] = []
     const limits = { diskLowBytes: 0, diskReserveBytes: 100 * mib, ballastBytes: 0 }

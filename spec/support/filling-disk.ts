@@ -1,4 +1,6 @@
 /** A log on a disk that fills up and empties, told by a file system that says what a test wants. */
+import assert from 'node:assert/strict'
+
 import type { LogEvent } from '../../lib/events.ts'
 import type { Files } from '../../lib/files/files.ts'
 import { openLog } from '../../lib/open.ts'
@@ -51,6 +53,22 @@ export async function openFilling(
     freeBytes = bytes
   }
   return { files, clock, log, topic, events, looks: () => looks, free }
+}
+
+/** Files on a disk of 2000 MiB that never says anything but this. */
+export function diskWithFree(freeBytes: number, inner: Files = memoryFiles()): HeldFiles {
+  const files = heldFiles(inner)
+  files.freeSpace = async () => ({ freeBytes, totalBytes: 2000 * mib })
+  return files
+}
+
+/** Opens a log that must be read-only for want of space from the first moment, which is told through `onEvent`. */
+export async function assertOpensFull(files: Files): Promise<Log> {
+  const events: LogEvent[] = []
+  const log = await openLog('/log', { files, onEvent: event => events.push(event) })
+  assert.equal(log.state, 'read-only')
+  assert.deepEqual(statesOf(events), ['read-only disk-space'])
+  return log
 }
 
 /** Time enough for what the state of a disk sets off. */
