@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 
 import { StorageError } from '../../lib/errors.ts'
+import type { FaultKind } from '../../lib/files/fault-plan.ts'
 import { type FaultyFiles, faultyFiles } from '../../lib/files/faulty-files.ts'
 import { batchSizeAt, nextOffsetAt } from '../../lib/record/batch-format.ts'
 import { OffsetIndex } from '../../lib/storage/offset-index.ts'
@@ -125,60 +126,78 @@ function context(files: FaultyFiles, call: number): string {
   return `call ${call}, SEED=${files.seed}\n${files.trace.join('\n')}`
 }
 
+/** What a recovery was that one of its calls was struck in; of the last one none was. */
+interface Struck {
+  readonly files: FaultyFiles
+  /** Null: it came through. */
+  readonly failure: unknown
+  readonly at: string
+}
+
+/** Has each of the recovery's calls struck in turn, and what that left checked. */
+async function strikeEach(
+  kind: FaultKind,
+  of: {
+    readonly prepare: (seed: number) => Promise<FaultyFiles>
+    readonly known: Partial<RecoverOptions>
+    readonly seedCount: number
+  },
+  check: (struck: Struck) => Promise<void>,
+): Promise<void> {
+  for (const seed of seeds(of.seedCount)) {
+    for (let call = 1, isDone = false; !isDone; call++) {
+      const files = await of.prepare(seed * 1000 + call)
+      files.failAt({ operation: call, kind })
+      const failure = await recover(files, of.known).then(
+        () => null,
+        (error: unknown) => error,
+      )
+      isDone = failure === null
+      files.clearFaults()
+      await check({ files, failure, at: context(files, call) })
+    }
+  }
+}
+
 for (const scenario of scenarios) {
   describe(`recoverPartition with ${scenario.title}`, () => {
+    const { known } = scenario
+    const prepare = (seed: number): Promise<FaultyFiles> => prepared(scenario, seed)
+
     it('done twice -> the same as once', async () => {
       const files = await prepared(scenario, 1)
-      const once = seen(files, await recover(files, scenario.known))
+      const once = seen(files, await recover(files, known))
       const after = names(files)
-      assert.deepEqual(seen(files, await recover(files, scenario.known)), once)
+      assert.deepEqual(seen(files, await recover(files, known)), once)
       assert.deepEqual(names(files), after)
     })
 
     it('a power cut right after it -> everything exposed is still there', async () => {
       for (const seed of seeds(30)) {
         const files = await prepared(scenario, seed)
-        const before = seen(files, await recover(files, scenario.known))
+        const before = seen(files, await recover(files, known))
         files.crash()
-        const after = seen(files, await recover(files, scenario.known))
+        const after = seen(files, await recover(files, known))
         assert.deepEqual(after, before, context(files, 0))
       }
     })
 
     it('a power cut at each of its calls, and again -> the same records', async () => {
       const expected = await outcomeOf(scenario)
-      for (const seed of seeds(3)) {
-        for (let call = 1, isDone = false; !isDone; call++) {
-          const files = await prepared(scenario, seed * 1000 + call)
-          files.failAt({ operation: call, kind: 'crash' })
-          isDone = await recover(files, scenario.known).then(
-            () => true,
-            () => false,
-          )
-          files.clearFaults()
-          if (isDone) files.crash()
-          const recovered = await recover(files, scenario.known)
-          assert.deepEqual(seen(files, recovered), expected, context(files, call))
-        }
-      }
+      await strikeEach('crash', { prepare, known, seedCount: 3 }, async struck => {
+        const { files, failure, at } = struck
+        if (failure === null) files.crash()
+        assert.deepEqual(seen(files, await recover(files, known)), expected, at)
+      })
     })
 
     it('an I/O error at each of its calls -> StorageError, and after a power cut the same records', async () => {
       const expected = await outcomeOf(scenario)
-      for (let call = 1, isDone = false; !isDone; call++) {
-        const files = await prepared(scenario, call)
-        files.failAt({ operation: call, kind: 'EIO' })
-        const failure = await recover(files, scenario.known).then(
-          () => null,
-          (error: unknown) => error,
-        )
-        isDone = failure === null
-        if (failure !== null) assert.ok(failure instanceof StorageError, context(files, call))
-        files.clearFaults()
+      await strikeEach('EIO', { prepare, known, seedCount: 1 }, async ({ files, failure, at }) => {
+        if (failure !== null) assert.ok(failure instanceof StorageError, at)
         files.crash()
-        const recovered = await recover(files, scenario.known)
-        assert.deepEqual(seen(files, recovered), expected, context(files, call))
-      }
+        assert.deepEqual(seen(files, await recover(files, known)), expected, at)
+      })
     })
 
     it('no room at each of its writes -> it fails or does without, and nothing is lost', async () => {
@@ -188,14 +207,14 @@ for (const scenario of scenarios) {
           const files = await prepared(scenario, call)
           let writes = 0
           files.failAt({ operation: call, kind, on: 'write' })
-          await recover(files, scenario.known).catch((error: unknown) => {
+          await recover(files, known).catch((error: unknown) => {
             assert.ok(error instanceof StorageError, context(files, call))
           })
           writes = files.trace.filter(line => line.includes(`-> ${kind}`)).length
           if (writes === 0) last = call
           files.clearFaults()
           files.crash()
-          const recovered = await recover(files, scenario.known)
+          const recovered = await recover(files, known)
           assert.deepEqual(seen(files, recovered), expected, context(files, call))
         }
       }
@@ -293,38 +312,22 @@ for (const [title, isTorn] of [
       }
     })
 
+    const struck = { prepare: misled, known, seedCount: 3 }
+
     it('an I/O error at each of its calls, again, and a power cut -> they are as it left them', async () => {
-      for (const seed of seeds(3)) {
-        for (let call = 1, isDone = false; !isDone; call++) {
-          const files = await misled(seed * 1000 + call)
-          files.failAt({ operation: call, kind: 'EIO' })
-          isDone = await recover(files, known).then(
-            () => true,
-            () => false,
-          )
-          files.clearFaults()
-          await recover(files, known)
-          const after = contents(files)
-          files.crash()
-          assert.deepEqual(contents(files), after, context(files, call))
-        }
-      }
+      await strikeEach('EIO', struck, async ({ files, at }) => {
+        await recover(files, known)
+        const after = contents(files)
+        files.crash()
+        assert.deepEqual(contents(files), after, at)
+      })
     })
 
     it('a power cut at each of its calls, and again -> no index entry leads astray', async () => {
-      for (const seed of seeds(3)) {
-        for (let call = 1, isDone = false; !isDone; call++) {
-          const files = await misled(seed * 1000 + call)
-          files.failAt({ operation: call, kind: 'crash' })
-          isDone = await recover(files, known).then(
-            () => true,
-            () => false,
-          )
-          files.clearFaults()
-          await recover(files, known)
-          files.crash()
-          assert.deepEqual(wrongEntries(files), [], context(files, call))
-        }
-      }
+      await strikeEach('crash', struck, async ({ files, at }) => {
+        await recover(files, known)
+        files.crash()
+        assert.deepEqual(wrongEntries(files), [], at)
+      })
     })
   })
