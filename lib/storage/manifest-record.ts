@@ -25,8 +25,8 @@ export interface KnownRecord {
 
 /** The manifest of one partition. One writing at a time. */
 export class ManifestRecord {
-  readonly path: string
   readonly #files: Files
+  readonly #dir: string
   /** The log start; 0: the file need not say so. */
   logStartOffset: number
   /** What cannot be read, or was accepted as lost. */
@@ -37,11 +37,15 @@ export class ManifestRecord {
 
   constructor(files: Files, dir: string, known: KnownRecord) {
     this.#files = files
-    this.path = join(dir, manifestName)
+    this.#dir = dir
     this.logStartOffset = known.logStartOffset
     this.damage = [...known.damage]
     this.#isListed = known.isListed
     this.#listedBytes = known.isListed ? known.activeBytes : 0
+  }
+
+  get path(): string {
+    return join(this.#dir, manifestName)
   }
 
   /** Whether the file said what is known of every segment when it was last written, or when this was made. */
