@@ -66,8 +66,9 @@ async function runVariant(
   }
   const title = `${workload.name}, ${variant.name}`
   const runSide = async (name: string, round: number): Promise<void> => {
-    const { touchedBytes = 0 } = variant
-    if (touchedBytes > 0 && !options.isSmoke) await touchMemory(touchedBytes)
+    const { touchedBytes = 0, sides } = variant
+    const needsTouched = touchedBytes > 0 && sides[name]?.kind !== 'peer' && !options.isSmoke
+    if (needsTouched) await touchMemory(touchedBytes)
     const result = await children.run({ ...job, side: name }, profileOf(of, name, options))
     rmSync(job.dir, { recursive: true, force: true })
     if (result.kind === 'skipped') skipped[name] = result.reason
