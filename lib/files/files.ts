@@ -1,7 +1,8 @@
 /**
  * The one interface through which the engine touches storage. Names, sizes and directory entries
  * are handled synchronously (they take microseconds, a rename now and then milliseconds); data of any
- * size and everything that waits for the disk is asynchronous. Failures are errno errors (`error.code` is `ENOENT`, `ENOSPC`, …).
+ * size and everything that waits for the disk is asynchronous. Failures are errno errors
+ * (`error.code` is `ENOENT`, `ENOSPC`, …).
  *
  * Paths are absolute or relative to the working directory, as `node:fs` takes them.
  */

@@ -90,7 +90,10 @@ export class BatchAccumulator {
     return this.#writer
   }
 
-  /** Opens a batch of these records, for which `boundBytes` is enough. Returns its size; none is open when this throws. */
+  /**
+   * Opens a batch of these records, for which `boundBytes` is enough. Returns its size; none is open when
+   * this throws.
+   */
   fill(
     records: readonly RecordInput[],
     boundBytes: number,
