@@ -6,9 +6,10 @@ import type { OpenOptions } from '../../lib/types.ts'
 import { bareClosedLoop, type EncodeCall } from './closed-loop.ts'
 import { diskUsage } from './disk-usage.ts'
 import { rawWrite } from './limits.ts'
-import { measure } from './measure.ts'
 import { makeValueSets, makeValues } from './payload.ts'
-import { batchBytes, closedLoop, topicName, warmUpLoop, withLog } from './varve.ts'
+import { LatencyRecorder } from './statistics.ts'
+import { measureInStints } from './stints.ts'
+import { batchBytes, recordedLoop, topicName, warmUpLoop, withLog } from './varve.ts'
 import type { Context, Outcome, Side } from './workload.ts'
 
 /** Of its work, what a side without much code to be compiled does before the clock runs. */
@@ -37,6 +38,7 @@ export function appendSide(load: CallLoad): Side {
       const values = makeValueSets(load.recordsPerCall, load.recordBytes)
       const sets = values.map(set => set.map(value => ({ value })))
       const partitions = load.partitions ?? 1
+      const unitBytes = batchBytes(values[0] ?? [])
       const measured = await withLog(
         context.dir,
         async log => {
@@ -45,17 +47,19 @@ export function appendSide(load: CallLoad): Side {
             topic.partition(index % partitions).append(sets[index % sets.length] ?? [])
           await warmUpLoop(context, { calls, inFlight: load.inFlight }, append)
           const usedBytes = diskUsage(join(context.dir, 'log'))
-          const { phase, value } = await measure(() =>
-            closedLoop({ calls, inFlight: load.inFlight }, append),
-          )
-          return { phase, latency: value, usedBytes }
+          const latencies = new LatencyRecorder(calls)
+          const { inFlight } = load
+          const phase = await measureInStints(context, { units: calls, unitBytes }, async own => {
+            await recordedLoop({ calls: own, inFlight, latencies }, append)
+          })
+          return { phase, latency: latencies.summary(), usedBytes }
         },
         load.open,
       )
       return {
         ...measured.phase,
         records: calls * load.recordsPerCall,
-        bytes: calls * batchBytes(values[0] ?? []),
+        bytes: calls * unitBytes,
         bytesOnDisk: diskUsage(join(context.dir, 'log')) - measured.usedBytes,
         latency: measured.latency,
       }
@@ -75,7 +79,7 @@ export function rawWriteSide(
       const bytes = calls * bytesPerCall(load)
       const warmUpBytes = bytes * limitWarmUpShare
       const records = calls * load.recordsPerCall
-      return rawWrite(context.dir, { bytes, records, warmUpBytes, isUnaligned })
+      return rawWrite(context, { bytes, records, warmUpBytes, isUnaligned })
     },
   }
 }
@@ -112,7 +116,7 @@ function runBareClosedLoop(
   encode?: EncodeCall,
 ): Promise<Outcome> {
   const calls = context.pick(load.calls, load.smokeCalls)
-  return bareClosedLoop(context.dir, {
+  return bareClosedLoop(context, {
     callBytes: bytesPerCall(load),
     calls,
     warmUpCalls: calls * limitWarmUpShare,

@@ -5,11 +5,11 @@
 import { closeSync } from 'node:fs'
 
 import { diskUsage } from './disk-usage.ts'
-import { createFile, fdatasyncOf, writeAt } from './limits.ts'
-import { measure } from './measure.ts'
 import { seededBytes } from './payload.ts'
+import { createFile, fdatasyncOf, writeAt } from './raw-files.ts'
 import { LatencyRecorder } from './statistics.ts'
-import type { Outcome } from './workload.ts'
+import { measureInStints } from './stints.ts'
+import type { Context, Outcome } from './workload.ts'
 
 /** The largest single write. */
 const largestWriteBytes = 1 << 20
@@ -42,7 +42,7 @@ interface FileLoad {
  * thread. `warmUpCalls` go before the clock runs.
  */
 export async function bareClosedLoop(
-  dir: string,
+  context: Context,
   of: {
     readonly callBytes: number
     readonly calls: number
@@ -53,6 +53,7 @@ export async function bareClosedLoop(
     readonly encode?: EncodeCall
   },
 ): Promise<Outcome> {
+  const { dir } = context
   const { callBytes, encode, files = 1 } = of
   const calls = Math.ceil(of.calls / files)
   const inFlight = Math.min(calls, Math.ceil(of.inFlight / files))
@@ -67,7 +68,8 @@ export async function bareClosedLoop(
   await run(Math.ceil(of.warmUpCalls / files), new LatencyRecorder(0))
   const usedBytes = diskUsage(dir)
   const latencies = new LatencyRecorder(calls * files)
-  const { phase } = await measure(() => run(calls, latencies))
+  const units = { units: calls, unitBytes: callBytes * files }
+  const phase = await measureInStints(context, units, own => run(own, latencies))
   for (const fd of fds) closeSync(fd)
   return {
     ...phase,

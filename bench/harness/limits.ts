@@ -2,25 +2,15 @@
  * What the machine can do without varve: the same bytes, through the fewest calls that could do the
  * job. Every workload runs one of these in turn with varve.
  */
-import {
-  closeSync,
-  constants,
-  fdatasync,
-  openSync,
-  read,
-  readSync,
-  statSync,
-  write,
-  writeSync,
-} from 'node:fs'
-import { join } from 'node:path'
-import { promisify } from 'node:util'
+import { closeSync, openSync, readSync, statSync, writeSync } from 'node:fs'
 
 import { allocatedBytes, diskUsage } from './disk-usage.ts'
 import { measure } from './measure.ts'
 import { seededBytes } from './payload.ts'
+import { createFile, fdatasyncOf, readAt, writeAt } from './raw-files.ts'
 import { LatencyRecorder } from './statistics.ts'
-import type { Outcome } from './workload.ts'
+import { measureInStints } from './stints.ts'
+import type { Context, Outcome } from './workload.ts'
 
 const mebibyte = 1 << 20
 
@@ -30,41 +20,14 @@ const unalignedBytes = 1001
 /** How much the raw writer leaves to one fdatasync. */
 const syncEveryBytes = 16 * mebibyte
 
-export const fdatasyncOf: (fd: number) => Promise<void> = promisify(fdatasync)
-
-/** Write and read as promises of a plain number, cheaper than `promisify`'s objects. */
-export function writeAt(fd: number, bytes: Buffer): Promise<void> {
-  return new Promise((resolve, reject) => {
-    write(fd, bytes, 0, bytes.length, null, (error, written) => {
-      if (error !== null) reject(error)
-      else if (written !== bytes.length) reject(new Error('short write'))
-      else resolve()
-    })
-  })
-}
-
-function readAt(fd: number, bytes: Buffer, position: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    read(fd, bytes, 0, bytes.length, position, (error, count) => {
-      if (error !== null) reject(error)
-      else resolve(count)
-    })
-  })
-}
-
-/** A new file that grows by every write. */
-export function createFile(dir: string, name = 'raw'): number {
-  return openSync(join(dir, name), constants.O_CREAT | constants.O_WRONLY | constants.O_APPEND)
-}
-
 /**
  * The raw ceiling: writes of 1 MiB one after another, an fdatasync alongside every 16 MiB. About
  * `warmUpBytes`, whole MiBs, are written the same way before the clock runs. With `isUnaligned` no write
- * begins at a multiple of 1 MiB, nor of a page: file systems with large folios then take smaller pieces of
- * memory, of which more has been touched (touched-memory.ts). Where all has been, there is no difference.
+ * begins at a multiple of 1 MiB, nor of a page, as a log's do: file systems with large folios then take
+ * smaller pieces of memory.
  */
 export async function rawWrite(
-  dir: string,
+  context: Context,
   of: {
     readonly bytes: number
     readonly records: number
@@ -73,6 +36,7 @@ export async function rawWrite(
     readonly isUnaligned?: boolean
   },
 ): Promise<Outcome> {
+  const { dir } = context
   const { bytes, records, isUnaligned = false } = of
   const buffer = seededBytes(mebibyte, 3)
   const fd = createFile(dir)
@@ -95,7 +59,13 @@ export async function rawWrite(
   if (isUnaligned) await writeAt(fd, buffer.subarray(0, unalignedBytes))
   await writeAll(Math.round(of.warmUpBytes / mebibyte) * mebibyte)
   const usedBytes = diskUsage(dir)
-  const { phase } = await measure(() => writeAll(bytes))
+  let left = bytes
+  const units = { units: Math.ceil(bytes / mebibyte), unitBytes: mebibyte }
+  const phase = await measureInStints(context, units, async writes => {
+    const own = Math.min(left, writes * mebibyte)
+    await writeAll(own)
+    left -= own
+  })
   closeSync(fd)
   return { ...phase, bytes, records, bytesOnDisk: diskUsage(dir) - usedBytes }
 }

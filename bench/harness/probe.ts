@@ -28,7 +28,7 @@ export interface Probe {
 /** Measures all of it; some seconds, or almost nothing in smoke mode. */
 export async function probe(context: Context): Promise<Probe> {
   const file = { bytes: context.pick(1 << 30, 1 << 20), records: 1, warmUpBytes: 0 }
-  const written = await rawWrite(context.dir, file)
+  const written = await rawWrite(context, file)
   const path = join(context.dir, 'raw')
   const read = await rawRead([path], { records: 1, memory: 'reused' })
   rmSync(path)

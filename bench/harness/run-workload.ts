@@ -6,7 +6,6 @@ import { formatCount } from '../report/format.ts'
 import type { Job } from './child.ts'
 import type { Children } from './children.ts'
 import { isComplete } from './targets.ts'
-import { touchMemory } from './touched-memory.ts'
 import type { Outcome, Outcomes, Variant, Workload } from './workload.ts'
 
 /** Peers are compared by factors: they need fewer rounds, and are slow. */
@@ -66,9 +65,6 @@ async function runVariant(
   }
   const title = `${workload.name}, ${variant.name}`
   const runSide = async (name: string, round: number): Promise<void> => {
-    const { touchedBytes = 0, sides } = variant
-    const needsTouched = touchedBytes > 0 && sides[name]?.kind !== 'peer' && !options.isSmoke
-    if (needsTouched) await touchMemory(touchedBytes)
     const result = await children.run({ ...job, side: name }, profileOf(of, name, options))
     rmSync(job.dir, { recursive: true, force: true })
     if (result.kind === 'skipped') skipped[name] = result.reason

@@ -52,7 +52,9 @@ export async function closedLoop(
   of: { readonly calls: number; readonly inFlight: number },
   call: (index: number) => Promise<unknown>,
 ): Promise<Latency> {
-  return (await timedLoop({ ...of, atMostMs: Number.POSITIVE_INFINITY }, call)).latency
+  const latencies = new LatencyRecorder(of.calls)
+  await recordedLoop({ ...of, latencies }, call)
+  return latencies.summary()
 }
 
 /** As `closedLoop`, but begins no call after so many ms; tells how many were answered, too. */
@@ -61,7 +63,23 @@ export async function timedLoop(
   call: (index: number) => Promise<unknown>,
 ): Promise<{ readonly latency: Latency; readonly calls: number }> {
   const latencies = new LatencyRecorder(of.calls)
-  const end = performance.now() + of.atMostMs
+  const calls = await recordedLoop({ ...of, latencies }, call)
+  return { latency: latencies.summary(), calls }
+}
+
+/** As `timedLoop`, into latencies that others may add to, too; resolves with the calls made. */
+export async function recordedLoop(
+  of: {
+    readonly calls: number
+    readonly inFlight: number
+    readonly latencies: LatencyRecorder
+    /** @default no limit */
+    readonly atMostMs?: number
+  },
+  call: (index: number) => Promise<unknown>,
+): Promise<number> {
+  const { atMostMs = Number.POSITIVE_INFINITY, latencies } = of
+  const end = performance.now() + atMostMs
   let next = 0
   const lane = async (): Promise<void> => {
     while (next < of.calls) {
@@ -72,7 +90,7 @@ export async function timedLoop(
     }
   }
   await Promise.all(Array.from({ length: Math.min(of.inFlight, of.calls) }, lane))
-  return { latency: latencies.summary(), calls: next }
+  return next
 }
 
 /** Half a second, or as many calls as will count, before the clock runs: compiled code, warm memory. */

@@ -91,11 +91,6 @@ export interface Variant {
   /** Records in one call; 1 where every record is a call of its own. */
   readonly recordsPerCall?: number
   readonly durability?: Durability
-  /**
-   * So much memory is touched before each side (touched-memory.ts), where they write more than stays
-   * touched; not before peers, which write for a few seconds, and less. @default 0
-   */
-  readonly touchedBytes?: number
   /** Fills `preparedDir`, in a process of its own, before the first round. */
   prepare?(context: Context): Promise<void>
   readonly sides: Readonly<Record<string, Side>>

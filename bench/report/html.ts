@@ -58,7 +58,8 @@ ${report.isSmoke ? '<p class="warning">A smoke run: everything tiny, the figures
 <dl>${head.join('\n')}</dl>
 <nav>${links.join('\n')}</nav>
 <p class="soft">Medians over the rounds; sides take turns, and ratios are medians of the ratios of each
-round; the least and the most of the rounds stand behind them. Limits are the same bytes through the fewest system calls that could do the job. Of peers that are
+round; the least and the most of the rounds stand behind them. Sides that write gigabytes do it in stints
+of 256 MiB, of which the median counts. Limits are the same bytes through the fewest system calls that could do the job. Of peers that are
 servers, processor time and memory are those of the client alone. MB/s are of the same bytes on every
 side of a workload: what the records take in varve's log, or their values where it says so.</p>
 ${failuresOf(report)}

@@ -9,7 +9,7 @@ export function toMarkdown(report: Report): string {
   for (const [name, value] of headOf(report)) lines.push(`- ${name}: ${value}`)
   lines.push(
     '',
-    'Medians over the rounds; ratios are medians of the ratios of each round (least … most of them). MB/s are of the same bytes on every side.',
+    'Medians over the rounds; ratios are medians of the ratios of each round (least … most of them). MB/s are of the same bytes on every side; of sides that write gigabytes, the median stint of 256 MiB counts.',
     '',
   )
   for (const workload of report.workloads) lines.push(...workloadLines(workload))

@@ -43,7 +43,6 @@ export const appendBatches: Workload = {
       recordBytes: load.recordBytes,
       recordsPerCall: load.recordsPerCall,
       durability: 'durable',
-      touchedBytes: 6 * 2 ** 30,
       sides: {
         'raw write': rawWriteSide(load),
         'raw write, unaligned': rawWriteSide(load, { isUnaligned: true }),

@@ -61,7 +61,7 @@ function variantOf(topicCount: number): Variant {
       'bare closed loop': {
         kind: 'limit',
         run: context =>
-          bareClosedLoop(context.dir, {
+          bareClosedLoop(context, {
             callBytes: Math.round(sharedRecordBytes),
             calls: callCount(context, topicCount),
             warmUpCalls: callCount(context, topicCount) / 10,

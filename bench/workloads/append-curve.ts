@@ -26,7 +26,6 @@ function variantOf(inFlight: number): Variant {
     recordBytes: load.recordBytes,
     recordsPerCall: load.recordsPerCall,
     durability: 'durable',
-    touchedBytes: 3 * 2 ** 30,
     sides: {
       'bare closed loop': bareClosedLoopSide(load),
       'bare closed loop, encoding': encodingClosedLoopSide(load),

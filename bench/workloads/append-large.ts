@@ -14,8 +14,7 @@ function variantOf(name: string, recordBytes: number): Variant {
     // A call of just below 1 MiB, the largest batch that a topic takes by default.
     recordsPerCall: 1_024_000 / recordBytes,
     inFlight: 28,
-    // Below 1 GB, which stays touched from one side to the next (touched-memory.ts).
-    calls: 800,
+    calls: 2000,
     smokeCalls: 30,
   }
   return {

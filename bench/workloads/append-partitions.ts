@@ -23,7 +23,6 @@ function variantOf(partitions: number, atLeast: number): Variant {
     recordBytes: load.recordBytes,
     recordsPerCall: load.recordsPerCall,
     durability: 'durable',
-    touchedBytes: 6 * 2 ** 30,
     sides: {
       'raw write': rawWriteSide(load),
       varve: appendSide(load),

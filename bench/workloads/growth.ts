@@ -11,14 +11,16 @@ import type { Partition } from '../../lib/types.ts'
 import { diskUsage } from '../harness/disk-usage.ts'
 import { rawWrite } from '../harness/limits.ts'
 import { measure } from '../harness/measure.ts'
+import { touchPageCache } from '../harness/page-cache.ts'
 import { makeValueSets } from '../harness/payload.ts'
+import { median } from '../harness/statistics.ts'
 import { figure, medianOf, metrics } from '../harness/targets.ts'
 import { batchBytes, closedLoop, topicName, withLog } from '../harness/varve.ts'
 import type { Context, Outcome, Workload } from '../harness/workload.ts'
 
 const recordsPerCall = 1000
 
-/** Turns that every partition gets: one may be three times as fast as the next, by the host's memory. */
+/** Turns that every partition gets. */
 const turns = 63
 
 /** The first turns are the compiler's. */
@@ -30,17 +32,12 @@ const windowBytes = 25e6
 /** A window is read so often in a turn: once takes 20 ms. */
 const readings = 4
 
-/** Bytes that were moved, all turns together, and how long that took. */
-interface Span {
-  bytes: number
-  ms: number
-}
-
 interface Sized {
   readonly sizeBytes: number
   readonly partition: Partition
-  readonly appended: Span
-  readonly read: Span
+  /** In bytes a second, a number for each turn that counts. */
+  readonly appendRates: number[]
+  readonly readRates: number[]
 }
 
 async function growth(context: Context): Promise<Outcome> {
@@ -65,37 +62,37 @@ async function growth(context: Context): Promise<Outcome> {
     calls += own
     return own * callBytes
   }
-  const raw = noSpan()
+  const rawRates: number[] = []
   const { phase, value: all } = await withLog(context.dir, async log => {
     const made: Sized[] = []
     for (const sizeBytes of sizes) {
       const topic = await log.topic(`${topicName}-${sizeBytes}`)
-      made.push({ sizeBytes, partition: topic.partition(0), appended: noSpan(), read: noSpan() })
+      made.push({ sizeBytes, partition: topic.partition(0), appendRates: [], readRates: [] })
     }
     return await measure(async () => {
       for (const { partition, sizeBytes } of made) await append(partition, sizeBytes)
       for (let turn = 0; turn < context.pick(turns, 1); turn++) {
         const isCounted = context.isSmoke || turn >= uncountedTurns
-        add(raw, await rawSpan(context, window))
+        // Nine turns of ten find memory at hand then, and their median is the log's own. Readers take some, too.
+        const turnBytes = window * (1 + made.length * (1 + readings))
+        if (!context.isSmoke) await touchPageCache(context.dir, turnBytes)
+        rawRates.push(await rawRate(context, window))
         // Who comes first pays for what the one before has left to the disk.
         for (let step = 0; step < made.length; step++) {
           const sized = made[(turn + step) % made.length] as Sized
-          const spans = await spansOf(
-            sized.partition,
-            bytes => append(sized.partition, bytes),
-            window,
-          )
+          const { partition } = sized
+          const rates = await ratesOf(partition, bytes => append(partition, bytes), window)
           if (!isCounted) continue
-          add(sized.appended, spans.appended)
-          add(sized.read, spans.read)
+          sized.appendRates.push(rates.append)
+          sized.readRates.push(rates.read)
         }
       }
       return made
     })
   })
-  const appends = all.map(sized => rateOf(sized.appended))
-  const reads = all.map(sized => rateOf(sized.read))
-  const rawBytesPerSecond = rateOf(raw)
+  const appends = all.map(({ appendRates }) => median(appendRates))
+  const reads = all.map(({ readRates }) => median(readRates))
+  const rawBytesPerSecond = median(rawRates)
   return {
     ...phase,
     // Of the appends alone, without the raw writes and the reads between them.
@@ -135,21 +132,21 @@ function sizesThatFit(dir: string): readonly number[] {
   })
 }
 
-/** What the disk does in this turn without varve. */
-async function rawSpan(context: Context, bytes: number): Promise<Span> {
+/** What the disk does in this turn without varve, in bytes a second. */
+async function rawRate(context: Context, bytes: number): Promise<number> {
   const dir = join(context.dir, 'raw')
   mkdirSync(dir)
-  const { seconds } = await rawWrite(dir, { bytes, records: 1, warmUpBytes: 0 })
+  const { seconds } = await rawWrite({ ...context, dir }, { bytes, records: 1, warmUpBytes: 0 })
   rmSync(dir, { recursive: true })
-  return { bytes, ms: seconds * 1000 }
+  return bytes / seconds
 }
 
-/** Appends a window at the end and reads it back. */
-async function spansOf(
+/** Appends a window at the end and reads it back; in bytes a second. */
+async function ratesOf(
   partition: Partition,
   append: (bytes: number) => Promise<number>,
   window: number,
-): Promise<{ readonly appended: Span; readonly read: Span }> {
+): Promise<{ readonly append: number; readonly read: number }> {
   const from = partition.logEndOffset
   const appendStart = performance.now()
   const appended = await append(window)
@@ -160,21 +157,7 @@ async function spansOf(
     for await (const batch of partition.batches({ from })) bytes += batch.sizeBytes
   }
   const readMs = performance.now() - readStart
-  return { appended: { bytes: appended, ms: appendMs }, read: { bytes, ms: readMs } }
-}
-
-function noSpan(): Span {
-  return { bytes: 0, ms: 0 }
-}
-
-function add(sum: Span, span: Span): void {
-  sum.bytes += span.bytes
-  sum.ms += span.ms
-}
-
-/** In bytes a second. */
-function rateOf({ bytes, ms }: Span): number {
-  return (bytes / ms) * 1000
+  return { append: (appended / appendMs) * 1000, read: (bytes / readMs) * 1000 }
 }
 
 function spread(values: readonly number[]): number {
