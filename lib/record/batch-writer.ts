@@ -24,6 +24,9 @@ import { varintSize, varlongSize, writeVarint, writeVarlong } from './varint.ts'
  */
 export const maxRecordOverheadBytes = 21
 
+/** The same of a record without headers, with the byte that says so. */
+const plainOverheadBytes = maxRecordOverheadBytes + 1
+
 /** A UTF-16 unit takes at most this many bytes of UTF-8. */
 const maxBytesPerUnit = 3
 
@@ -177,17 +180,32 @@ export class BatchWriter {
    * Appends the records as `add` would, one after another; when this throws, some of them are in the
    * batch. Records of bytes alone, without headers or a timestamp of their own, have a way here that is
    * inlined whole, with nothing kept in fields between two of them: 100 bytes take 29 ns instead of 39.
+   *
+   * With a `limitPosition`, nothing need be known of the records: each is checked as `recordSizeBound`
+   * does, and the first that might reach beyond the limit ends it. Returns false then, with those before it
+   * in the batch.
+   *
+   * @throws {TypeError} as `recordSizeBound` and `add`
    */
-  addAll(records: readonly RecordInput[], timestamp: number): void {
+  addAll(
+    records: readonly RecordInput[],
+    timestamp: number,
+    limitPosition: number = Number.POSITIVE_INFINITY,
+  ): boolean {
     const target = this.#target
     let position = this.#endPosition
     let index = this.#recordCount
     let firstTimestamp = index === 0 ? timestamp : this.#firstTimestamp
     for (const record of records) {
+      if (record === null || record === undefined) recordSizeBound(record)
       const { key, value } = record
       const isPlain = record.headers === undefined && record.timestamp === undefined
-      if (isPlain && firstTimestamp === timestamp && isBytesOrNone(key) && isBytesOrNone(value)) {
+      if (isPlain && firstTimestamp === timestamp && isBytesOrNone(key) && isBytesOrNull(value)) {
         const fieldBytes = bytesFieldSize(key) + bytesFieldSize(value)
+        if (position + plainOverheadBytes + fieldBytes > limitPosition) {
+          this.#plainAdded(position, index, timestamp)
+          return false
+        }
         position = writeVarint(target, position, 3 + varintSize(index) + fieldBytes)
         target[position] = 0
         target[position + 1] = 0
@@ -199,6 +217,8 @@ export class BatchWriter {
         index += 1
       } else {
         this.#plainAdded(position, index, timestamp)
+        const isLimited = limitPosition !== Number.POSITIVE_INFINITY
+        if (isLimited && position + recordSizeBound(record) > limitPosition) return false
         this.add(record, timestamp)
         position = this.#endPosition
         index = this.#recordCount
@@ -206,6 +226,7 @@ export class BatchWriter {
       }
     }
     this.#plainAdded(position, index, timestamp)
+    return true
   }
 
   /** `recordCount` records lie below `endPosition` now; those that were not counted have `timestamp`. */
@@ -269,6 +290,10 @@ function checkRoom(position: number, target: Buffer): void {
 
 function isBytesOrNone(value: Bytes | null | undefined): value is Uint8Array | null | undefined {
   return value === undefined || value === null || value instanceof Uint8Array
+}
+
+function isBytesOrNull(value: Bytes | null): value is Uint8Array | null {
+  return value === null || value instanceof Uint8Array
 }
 
 function bytesFieldSize(value: Uint8Array | null | undefined): number {

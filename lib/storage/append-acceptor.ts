@@ -231,7 +231,7 @@ export class AppendAcceptor implements LineHost, TurnMember {
     let sizeBytes = accumulator.join(record, boundBytes, { maxBatchBytes, nowMs })
     if (sizeBytes === 0) {
       if (accumulator.hasOpen) this.#sealOpen()
-      sizeBytes = accumulator.fill([record], boundBytes, { baseOffset, nowMs })
+      sizeBytes = accumulator.fill([record], boundBytes, { baseOffset, nowMs, isGuessed: false })
     }
     if (request.acks === 'written') this.#isOpenUrgent = true
     const timestamp =
@@ -244,6 +244,14 @@ export class AppendAcceptor implements LineHost, TurnMember {
   }
 
   #appendMany(records: readonly RecordInput[], request: AppendRequest): Promise<AppendResult> {
+    const { compressionType = this.config.compressionType } = request
+    // The first record stands for all until they turn out to take more: a look at each of them before
+    // any is encoded would take a fifth of the time that a call has.
+    const guessedBytes = records.length * recordSizeBound(records[0] as RecordInput)
+    if (guessedBytes <= largestPooledBatch && !this.#mustWait(guessedBytes, compressionType)) {
+      const promise = this.#accept(records, { boundBytes: guessedBytes, isGuessed: true }, request)
+      if (promise !== null) return promise
+    }
     let boundBytes = 0
     for (const record of records) boundBytes += recordSizeBound(record)
     // Strings count three bytes a character at first: only a batch that seems too large is measured.
@@ -253,10 +261,21 @@ export class AppendAcceptor implements LineHost, TurnMember {
     if (boundBytes > 3 * maxBatchBytes + 64 * records.length + 1024) {
       throw tooLarge(records.length, { sizeBytes: byteLengths(records), maxBatchBytes })
     }
-    const nowMs = this.#nowMs()
-    const { compressionType = this.config.compressionType } = request
     if (this.#mustWait(boundBytes, compressionType))
-      return this.#wait(records, { boundBytes, nowMs, request })
+      return this.#wait(records, { boundBytes, nowMs: this.#nowMs(), request })
+    const promise = this.#accept(records, { boundBytes, isGuessed: false }, request)
+    return promise as Promise<AppendResult>
+  }
+
+  /** Null, with nothing accepted, when the records take more than was guessed, or than there is room for. */
+  #accept(
+    records: readonly RecordInput[],
+    size: { readonly boundBytes: number; readonly isGuessed: boolean },
+    request: AppendRequest,
+  ): Promise<AppendResult> | null {
+    const { boundBytes, isGuessed } = size
+    const { maxBatchBytes } = this.config
+    const nowMs = this.#nowMs()
     const { accumulator, offsets } = this.#pipeline
     const baseOffset = offsets.logEndOffset
     const nextOffset = baseOffset + records.length
@@ -265,10 +284,15 @@ export class AppendAcceptor implements LineHost, TurnMember {
     if (check.kind === 'duplicate')
       return this.#acknowledgeDuplicate(request.acks, { ...check, sizeBytes: 0 })
     if (accumulator.hasOpen) this.#sealOpen()
-    const sizeBytes = accumulator.fill(records, boundBytes, { baseOffset, nowMs })
+    const sizeBytes = accumulator.fill(records, boundBytes, { baseOffset, nowMs, isGuessed })
+    if (sizeBytes === 0) return null
     if (sizeBytes > maxBatchBytes) {
       accumulator.discardOpen()
       throw tooLarge(records.length, { sizeBytes, maxBatchBytes })
+    }
+    if (isGuessed && !this.#environment.budget.hasRoom(sizeBytes)) {
+      accumulator.discardOpen()
+      return null
     }
     const first = records[0] as RecordInput
     const timestamp = this.config.timestampType === 'append' ? nowMs : timestampOf(first, nowMs)

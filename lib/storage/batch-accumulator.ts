@@ -91,22 +91,27 @@ export class BatchAccumulator {
   }
 
   /**
-   * Opens a batch of these records, for which `boundBytes` is enough. Returns its size; none is open when
-   * this throws.
+   * Opens a batch of these records, for which `boundBytes` is enough, or is thought to be when it is
+   * guessed. Returns its size, 0 when they need more than was guessed; none is open then, nor when this
+   * throws.
    */
   fill(
     records: readonly RecordInput[],
     boundBytes: number,
-    at: { readonly baseOffset: number; readonly nowMs: number },
+    at: { readonly baseOffset: number; readonly nowMs: number; readonly isGuessed: boolean },
   ): number {
     const writer = this.begin(boundBytes, at.baseOffset, at.nowMs)
+    const { buffer } = this.#chunk as Chunk
     try {
-      writer.addAll(records, at.nowMs)
+      if (writer.addAll(records, at.nowMs, at.isGuessed ? buffer.length : undefined)) {
+        return this.openBytes
+      }
     } catch (error) {
       this.discardOpen()
       throw error
     }
-    return this.openBytes
+    this.discardOpen()
+    return 0
   }
 
   /** Takes the open batch back; nothing of it was accepted. */

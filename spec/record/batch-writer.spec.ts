@@ -234,6 +234,52 @@ describe('BatchWriter', () => {
     })
   }
 
+  const ofAllKinds: readonly (readonly [string, RecordInput])[] = [
+    ['bytes', { key: Buffer.from('k'), value: Buffer.alloc(40) }],
+    ['a tombstone', { value: null }],
+    ['a string', { value: 'of characters' }],
+    ['headers', { value: Buffer.alloc(3), headers: { a: 'b' } }],
+    ['a timestamp', { value: Buffer.alloc(3), timestamp: baseTimestamp + 1 }],
+  ]
+  for (const [what, last] of ofAllKinds) {
+    it(`up to a limit, ${what} at the end → added where its bound fits, and a byte less is too little`, () => {
+      const given = [{ value: Buffer.alloc(20) }, last]
+      const writer = new BatchWriter()
+      writer.begin(Buffer.alloc(500), 0)
+      writer.addAll(given.slice(0, 1), baseTimestamp)
+      const limit = writer.endPosition + recordSizeBound(last)
+      for (const [limitPosition, count] of [
+        [limit, 2],
+        [limit - 1, 1],
+      ] as const) {
+        writer.begin(Buffer.alloc(500), 0)
+        assert.equal(writer.addAll(given, baseTimestamp, limitPosition), count === 2)
+        assert.equal(writer.recordCount, count)
+        assert.ok(writer.endPosition <= limitPosition)
+      }
+    })
+  }
+
+  const unfit: readonly unknown[] = [
+    null,
+    undefined,
+    'text',
+    {},
+    { value: 5 },
+    { key: 1, value: '' },
+  ]
+  for (const record of unfit) {
+    it(`up to a limit, ${JSON.stringify(record)} among others → TypeError with what is expected`, () => {
+      const writer = new BatchWriter()
+      writer.begin(Buffer.alloc(500), 0)
+      const given = [{ value: Buffer.alloc(20) }, record as RecordInput, { value: null }]
+      assert.throws(() => writer.addAll(given, baseTimestamp, 500), {
+        name: 'TypeError',
+        message: /^expected /,
+      })
+    })
+  }
+
   it('what was added → copied', () => {
     const value = Buffer.from('before')
     const batch = encodeBatch([{ value }])

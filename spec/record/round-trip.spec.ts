@@ -108,6 +108,36 @@ describe('any records', () => {
     )
   })
 
+  it('added all at once up to a limit → the bytes of as many as have room there', () => {
+    fc.assert(
+      fc.property(
+        records,
+        mostlyBytes,
+        fc.double({ min: 0, max: 1, noNaN: true }),
+        (first, second, share) => {
+          const given = [...first, ...second]
+          const bounds = given.map(recordSizeBound)
+          const boundBytes = bounds.reduce((sum, bound) => sum + bound, batchHeaderBytes)
+          const limit = Math.round(boundBytes * share)
+          const target = Buffer.alloc(boundBytes, 0xff)
+          const writer = new BatchWriter()
+          writer.begin(target, 0)
+          const isAll = writer.addAll(given, baseTimestamp, limit)
+          const { recordCount, endPosition } = writer
+          assert.equal(isAll, recordCount === given.length)
+          assert.ok(isAll || endPosition + (bounds[recordCount] as number) > limit)
+          // Up to the limit a record may have lain higher for a moment: its length was guessed first.
+          assert.ok(target.subarray(limit).every(byte => byte === 0xff))
+          if (recordCount === 0) return
+          assert.ok(endPosition <= limit)
+          const batch = target.subarray(0, writer.finish({ baseOffset: 0, leaderEpoch: 0 }))
+          assert.deepEqual(batch, encodeBatch(given.slice(0, recordCount)))
+        },
+      ),
+      runs,
+    )
+  })
+
   it('read and encoded again → the same bytes', () => {
     fc.assert(
       fc.property(records, given => {

@@ -108,6 +108,26 @@ describe('BatchAccumulator, the open batch', () => {
     assert.deepEqual(offsetsIn(batches.takeRegion(noLimit)), [0, 1])
   })
 
+  it('filled with more than was guessed and there is room for -> none is open, and the next has the place', () => {
+    const { batches } = accumulator()
+    add(batches, 0)
+    const at = { baseOffset: 1, nowMs: 1000, isGuessed: true }
+    const large = { value: Buffer.alloc(smallChunkBytes) }
+    assert.equal(batches.fill([{ value: null }, large], 100, at), 0)
+    assert.equal(batches.hasOpen, false)
+    add(batches, 1)
+    assert.deepEqual(offsetsIn(batches.takeRegion(noLimit)), [0, 1])
+  })
+
+  it('filled with more than was guessed, for which there is room -> open', () => {
+    const { batches } = accumulator()
+    const at = { baseOffset: 0, nowMs: 1000, isGuessed: true }
+    const sizeBytes = batches.fill([{ value: null }, { value: Buffer.alloc(9000) }], 100, at)
+    assert.equal(batches.openBytes, sizeBytes)
+    batches.sealOpen({ baseOffset: 0, leaderEpoch: 4 })
+    assert.deepEqual(offsetsIn(batches.takeRegion(noLimit)), [0])
+  })
+
   it('a second one while one is open -> AssertionError', () => {
     const { batches } = accumulator()
     open(batches, 0)
