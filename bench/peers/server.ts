@@ -42,10 +42,10 @@ export async function startServer<T>(
   }
   process.once('exit', kill)
   child.once('exit', () => process.off('exit', kill))
-  const failed = once(child, 'error').then(() => {
+  // Rejects when the child emits 'error' instead.
+  await once(child, 'spawn').catch(() => {
     throw new SkippedError(`${program} is not installed`)
   })
-  await Promise.race([once(child, 'spawn'), failed])
   for (let attempt = 1; ; attempt++) {
     try {
       return { client: await connect(), stop: () => stop(child) }
