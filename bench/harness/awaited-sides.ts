@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { Partition } from '../../lib/types.ts'
 import { type Alternated, alternate } from './alternate.ts'
 import { diskUsage } from './disk-usage.ts'
-import { bareAppends } from './limits.ts'
+import { bareAppends, bareLoop, bareOverwrites } from './limits.ts'
 import { makeValues } from './payload.ts'
 import { batchBytes, topicName, withLog } from './varve.ts'
 import type { Context, Outcome, Side } from './workload.ts'
@@ -38,6 +38,17 @@ export function awaitedSides(
     'bare loop': { kind: 'limit' },
     varve: { kind: 'varve', run: context => measureBoth(context, open) },
   }
+}
+
+/** The limit of stores that write into blocks which their file has already, with the thread blocked. */
+export const overwritingSide: Side = {
+  kind: 'limit',
+  run: context =>
+    bareLoop(context.dir, {
+      recordBytes: batchBytes(values.slice(0, 1)),
+      records: context.pick(count, smokeCount),
+      open: bareOverwrites,
+    }),
 }
 
 /** Appends of varve by turns with another way to append a value, both warmed up alike. */

@@ -2,7 +2,16 @@
  * What the machine can do without varve: the same bytes, through the fewest calls that could do the
  * job. Every workload runs one of these in turn with varve.
  */
-import { closeSync, openSync, readSync, statSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  fdatasyncSync,
+  fsyncSync,
+  openSync,
+  readSync,
+  statSync,
+  writeSync,
+} from 'node:fs'
+import { join } from 'node:path'
 
 import { allocatedBytes, diskUsage } from './disk-usage.ts'
 import { measure } from './measure.ts'
@@ -16,6 +25,9 @@ const mebibyte = 1 << 20
 
 /** Neither a page nor a part of one that anything is aligned to. */
 const unalignedBytes = 1001
+
+/** Of a file that is written over and over. */
+const overwrittenBytes = mebibyte
 
 /** How much the raw writer leaves to one fdatasync. */
 const syncEveryBytes = 16 * mebibyte
@@ -86,12 +98,42 @@ export function bareAppends(
   }
 }
 
-/** The bare loop of one record: one append of `bareAppends`, and again. */
+/**
+ * The same over blocks that the file has already, which a store has that writes into a file of pages: no
+ * block is allocated and no size changes, so the sync need not wait for the journal. The sync blocks the
+ * thread, as in a synchronous interface. At the end of the file it begins again.
+ */
+export function bareOverwrites(
+  dir: string,
+  recordBytes: number,
+): { append(): Promise<void>; close(): void } {
+  const buffer = seededBytes(recordBytes, 3)
+  const fd = openSync(join(dir, 'overwritten'), 'wx+')
+  writeSync(fd, Buffer.alloc(overwrittenBytes))
+  fsyncSync(fd)
+  let position = 0
+  return {
+    async append() {
+      if (position + recordBytes > overwrittenBytes) position = 0
+      writeSync(fd, buffer, 0, recordBytes, position)
+      position += recordBytes
+      fdatasyncSync(fd)
+    },
+    close: () => closeSync(fd),
+  }
+}
+
+/** The bare loop of one record: one append, and again. */
 export async function bareLoop(
   dir: string,
-  of: { readonly recordBytes: number; readonly records: number },
+  of: {
+    readonly recordBytes: number
+    readonly records: number
+    /** @default bareAppends */
+    readonly open?: typeof bareAppends
+  },
 ): Promise<Outcome> {
-  const bare = bareAppends(dir, of.recordBytes)
+  const bare = (of.open ?? bareAppends)(dir, of.recordBytes)
   const latencies = new LatencyRecorder(of.records)
   const { phase } = await measure(async () => {
     for (let record = 0; record < of.records; record++) {

@@ -11,10 +11,11 @@ import { extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 import { openLog } from '../../lib/index.ts'
+import { bareOpen } from '../harness/bare-open.ts'
 import { diskUsage } from '../harness/disk-usage.ts'
 import { measure } from '../harness/measure.ts'
 import { makeValues } from '../harness/payload.ts'
-import { absolute, figure, medianOf, metrics } from '../harness/targets.ts'
+import { absolute, compared, figure, medianOf, metrics } from '../harness/targets.ts'
 import { closedLoop, topicName, withLog } from '../harness/varve.ts'
 import type { Context, Outcome, Workload } from '../harness/workload.ts'
 
@@ -81,8 +82,14 @@ export const openMany: Workload = {
     {
       name: 'after a clean close',
       prepare,
-      sides: { varve: { kind: 'varve', run: context => open(context, { isClean: true }) } },
-      targets: [absolute('≤ 300 ms', { metric: openMs, atMost: 300 })],
+      sides: {
+        varve: { kind: 'varve', run: context => open(context, { isClean: true }) },
+        'bare calls': { kind: 'limit', run: context => bareOpen(context, { isKilled: false }) },
+      },
+      targets: [
+        absolute('≤ 300 ms', { metric: openMs, atMost: 300 }),
+        compared('bare calls', openMs),
+      ],
     },
     {
       name: 'after a kill',
@@ -95,6 +102,7 @@ export const openMany: Workload = {
             return await open(context, { isClean: false })
           },
         },
+        'bare calls': { kind: 'limit', run: context => bareOpen(context, { isKilled: true }) },
       },
       targets: [
         {
@@ -107,6 +115,7 @@ export const openMany: Workload = {
             ),
           atMost: 1000,
         },
+        compared('bare calls', openMs),
       ],
     },
   ],
