@@ -37,7 +37,7 @@ export class SegmentOutput {
   /** Path of the active segment's log, once it was asked for: every flush gives its handle back, and every write asks. */
   #activePath: { readonly baseOffset: number; readonly path: string } | null = null
   #rolled: RolledSegment[] = []
-  /** Counts files whose names are not durable yet; a sync of the directory covers those before it. */
+  /** Counts files whose names may not be durable yet; a sync of the directory covers those before it. */
   #namesMade = 0
   #namesSynced = 0
   #sealsNext = false
@@ -70,6 +70,8 @@ export class SegmentOutput {
     if (!handles.hasRoom) return null
     if (this.#segments.active === null) return this.create(batch.baseOffset)
     this.#activePin = handles.pin(this.#pathOf(this.#segments.active), 'write')
+    // Whoever made it found no room in it, perhaps, and ended without a flush: its name is as new as it is.
+    if (this.#segments.active.sizeBytes === 0) this.#namesMade++
     return this.#activePin.file
   }
 
